@@ -1,0 +1,1 @@
+//! Benchmarks of the engine, side by side in one run.

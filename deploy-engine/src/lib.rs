@@ -1,0 +1,1 @@
+//! The async shell around the state machine: steps, leases, recovery, limits, layers.

@@ -1,0 +1,1 @@
+//! The one executor for platforms that start single instances.

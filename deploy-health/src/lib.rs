@@ -1,0 +1,1 @@
+//! Health checks: HTTP, TCP, command, gRPC, composite.

@@ -1,0 +1,1 @@
+//! Plain hosts as a target: artifacts, releases, services; this machine for now.

@@ -1,0 +1,1 @@
+//! Simulated platforms, load and checks for deployers, routers, stores and strategies.

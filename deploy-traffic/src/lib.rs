@@ -1,0 +1,1 @@
+//! Routers for docker and plain hosts; the embedded reverse proxy.
