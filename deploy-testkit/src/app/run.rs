@@ -72,11 +72,11 @@ async fn serve(settings: Settings, told: &mut Told) -> Result<ExitCode> {
     let version = settings.version.clone();
     tokio::select! {
         () = time::sleep(settings.start_delay) => {}
-        () = told.to_stop() => return Ok(ExitCode::SUCCESS),
+        () = told.stop() => return Ok(ExitCode::SUCCESS),
     }
     let app = App::start(settings).await?;
     say(&format!("{version} listening on {}", app.address()));
-    told.to_stop().await;
+    told.stop().await;
     say(&format!("{version} stopping"));
     let ended = app.stop().await;
     say(&format!("{version} stopped{}", if ended.is_ok() { "" } else { ", with requests in flight" }));
@@ -96,7 +96,7 @@ impl Told {
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    async fn to_stop(&mut self) {
+    async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -81,10 +81,12 @@ impl Book {
     pub(super) fn lost(&self, page: Page, client: ClientKind, what: String) {
         let after = self.began.elapsed();
         let mut pages = self.pages();
+        let socket = u64::from(client == ClientKind::WebSocket);
         pages.now.lost += 1;
+        pages.now.sockets.lost += socket;
         let section = pages.at(page);
         section.lost += 1;
-        section.sockets.lost += u64::from(client == ClientKind::WebSocket);
+        section.sockets.lost += socket;
         if section.losses.len() < DESCRIBED {
             section.losses.push(Loss { at: Timestamp::now(), after, client, what });
         }
@@ -96,8 +98,10 @@ impl Book {
     }
 
     /// Changes the WebSockets' figures of the present section.
-    pub(super) fn sockets(&self, change: impl FnOnce(&mut SocketFigures)) {
-        change(&mut self.pages().last().sockets);
+    pub(super) fn sockets(&self, change: impl Fn(&mut SocketFigures)) {
+        let mut pages = self.pages();
+        change(&mut pages.now.sockets);
+        change(&mut pages.last().sockets);
     }
 
     /// Counts a WebSocket handshake that the release itself refused.

@@ -83,9 +83,9 @@ pub struct Load {
 impl Load {
     /// A load on an address (`127.0.0.1:8080`): 500 requests/s by 20 keep-alive and 20 closing clients, 1 % of them
     /// slow, and one WebSocket.
-    pub fn to(address: impl ToString) -> Self {
+    pub fn to(address: impl Into<String>) -> Self {
         Self {
-            address: address.to_string(),
+            address: address.into(),
             host: None,
             headers: Vec::new(),
             version_header: "x-app-version".into(),

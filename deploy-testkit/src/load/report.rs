@@ -54,7 +54,8 @@ impl fmt::Display for Loss {
 }
 
 /// What became of the WebSockets.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SocketFigures {
     /// Connections made.
     pub connected: u64,

@@ -5,7 +5,7 @@ use super::{
     book::Book,
     client::Client,
     connection::Target,
-    report::{ClientKind, Report, Section},
+    report::{ClientKind, Report, Section, SocketFigures},
     schedule::Schedule,
     socket::Socket,
 };
@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub overrun: u64,
     /// Requests without an end yet.
     pub outstanding: u64,
+    /// The WebSockets.
+    pub sockets: SocketFigures,
 }
 
 /// A load that runs until it is stopped or dropped.
