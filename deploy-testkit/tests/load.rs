@@ -193,7 +193,7 @@ async fn a_proper_switch_between_two_applications_loses_nothing() -> Result<()> 
     let old = App::start(Settings::new("v1")).await?;
     let new = App::start(Settings::new("v2")).await?;
     let (address, switch) = forwarder(old.address()).await;
-    let running = Load::to(address.to_string()).rate(200).start()?;
+    let running = Load::to(address.to_string()).rate(400).start()?;
     sent(&running, 200).await;
     running.mark("switch");
     switch.send_replace(new.address());
@@ -214,7 +214,14 @@ async fn a_proper_switch_between_two_applications_loses_nothing() -> Result<()> 
 async fn http2_clients_lose_nothing_to_connections_that_end_properly() -> Result<()> {
     let apps = [App::start(Settings::new("v1")).await?, App::start(Settings::new("v2")).await?];
     let (address, switch) = forwarder(apps[0].address()).await;
-    let running = Load::to(address.to_string()).sockets(0).keep_alive(0).closing(0).http2(5).rate(600).start()?;
+    let running = Load::to(address.to_string())
+        .sockets(0)
+        .keep_alive(0)
+        .closing(0)
+        .http2(5)
+        .slow_percent(0.0)
+        .rate(600)
+        .start()?;
     sent(&running, 200).await;
     switch.send_replace(apps[1].address());
     let [old, _new] = apps;

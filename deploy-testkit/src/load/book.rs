@@ -15,6 +15,13 @@ use std::{
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Page(usize);
 
+/// How long a request took.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Took {
+    pub(super) from_due: Duration,
+    pub(super) from_send: Duration,
+}
+
 /// The counts of all sections so far.
 #[derive(Debug)]
 pub(super) struct Book {
@@ -64,7 +71,7 @@ impl Book {
     }
 
     /// Counts what became of a request; `took` is given for the quick ones.
-    pub(super) fn ended(&self, page: Page, client: ClientKind, end: Result<Answer, String>, took: Option<Duration>) {
+    pub(super) fn ended(&self, page: Page, client: ClientKind, end: Result<Answer, String>, took: Option<Took>) {
         let lost = {
             let mut pages = self.pages();
             pages.now.outstanding -= 1;
@@ -145,7 +152,7 @@ impl Pages {
         self.last().duration = span;
     }
 
-    fn answered(&mut self, page: Page, answer: Answer, took: Option<Duration>) -> Option<String> {
+    fn answered(&mut self, page: Page, answer: Answer, took: Option<Took>) -> Option<String> {
         let verdict = answer.verdict();
         self.now.own_errors += u64::from(verdict == Verdict::OwnError);
         let section = self.at(page);
@@ -156,7 +163,10 @@ impl Pages {
             Verdict::OwnError => section.own_errors += 1,
             Verdict::Ok => section.ok += 1,
         }
-        took.into_iter().for_each(|took| section.latency.record(took));
+        if let Some(took) = took {
+            section.latency.record(took.from_due);
+            section.latency_from_send.record(took.from_send);
+        }
         None
     }
 }

@@ -36,7 +36,7 @@
 //!
 //! # Open loop
 //! Requests start when the schedule says so, whatever became of the earlier ones, and latency counts from the
-//! scheduled instant. At most 2,000 are outstanding; one that would exceed this is not sent and counted as
+//! scheduled instant ([`Section::latency_from_send`] beside it leaves the timer's part out). At most 2,000 are outstanding; one that would exceed this is not sent and counted as
 //! [`Section::overrun`]. How late the client itself was at worst is [`Section::latest_start`].
 //! A request belongs to the section in which it was sent, wherever it ends.
 

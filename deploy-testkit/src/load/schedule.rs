@@ -1,7 +1,7 @@
 //! Starts each request when it is due.
 
 use super::{
-    book::{Book, Page},
+    book::{Book, Page, Took},
     client::Client,
     connection::Target,
     running::told,
@@ -54,7 +54,8 @@ impl Schedule {
             client: self.clients[index].clone(),
             path: if turn.slow { self.slow_path.clone() } else { self.path.clone() },
             page: self.book.sent(due.elapsed()),
-            measured: (!turn.slow).then_some(due),
+            due,
+            is_quick: !turn.slow,
         };
         requests.spawn(request.run());
     }
@@ -82,18 +83,21 @@ struct One {
     client: Arc<Client>,
     path: Arc<str>,
     page: Page,
-    measured: Option<Instant>,
+    due: Instant,
+    is_quick: bool,
 }
 
 impl One {
     async fn run(self) {
+        let began = Instant::now();
         let fetch = self.client.fetch(&self.target, &self.path, || self.book.reused_closed(self.page));
         let end = match time::timeout(self.target.timeout, fetch).await {
             Ok(end) => end,
             Err(_) => Err(format!("no complete response within {:?}", self.target.timeout)),
         };
         let end = end.map_err(|what| format!("GET {}: {what}", self.path));
-        self.book.ended(self.page, self.client.kind(), end, self.measured.map(|due| due.elapsed()));
+        let took = Took { from_due: self.due.elapsed(), from_send: began.elapsed() };
+        self.book.ended(self.page, self.client.kind(), end, self.is_quick.then_some(took));
     }
 }
 

@@ -155,21 +155,30 @@ impl Socket {
                 let _ = time::timeout(GOODBYE, stream.close(None)).await;
                 return End::Stopped;
             }
-            let deadline = self.pending.oldest().unwrap_or_else(Instant::now) + self.target.timeout;
-            tokio::select! {
-                received = stream.next() => match received {
-                    Some(Ok(message)) => if let Some(end) = self.received(&message) {
-                        let _ = time::timeout(GOODBYE, stream.flush()).await;
-                        return end;
-                    },
-                    other => return End::Lost(broke_off(other)),
-                },
-                _ = tick.tick(), if !stopping => if let Err(end) = self.send(&mut stream).await {
-                    return end;
-                },
-                () = time::sleep_until(deadline.into()), if !self.pending.sent.is_empty() => return End::Lost(self.unanswered()),
-                () = told(stop), if !stopping => {}
+            let next = tokio::select! {
+                biased;
+                received = stream.next() => self.heard(received),
+                _ = tick.tick(), if !stopping => self.send(&mut stream).await.err(),
+                () = time::sleep_until(self.deadline().into()) => Some(End::Lost(self.unanswered())),
+                () = told(stop), if !stopping => None,
+            };
+            if let Some(end) = next {
+                let _ = time::timeout(GOODBYE, stream.flush()).await;
+                return end;
             }
+        }
+    }
+
+    /// When the oldest message without an echo is lost.
+    fn deadline(&self) -> Instant {
+        self.pending.oldest().unwrap_or_else(Instant::now) + self.target.timeout
+    }
+
+    fn heard(&mut self, received: Option<Result<Message, tungstenite::Error>>) -> Option<End> {
+        match received {
+            Some(Ok(message)) => self.received(&message),
+            Some(Err(e)) => Some(End::Lost(format!("ended without a close frame: {}", words(&e)))),
+            None => Some(End::Lost("ended without a close frame".into())),
         }
     }
 
@@ -236,13 +245,6 @@ fn closed(frame: Option<&CloseFrame>) -> End {
     match frame.map(|frame| (u16::from(frame.code), frame)) {
         None | Some((1000 | 1001 | 1012, _)) => End::Told,
         Some((code, frame)) => End::Lost(format!("closed with {code} {:?}", frame.reason.as_str())),
-    }
-}
-
-fn broke_off(received: Option<Result<Message, tungstenite::Error>>) -> String {
-    match received {
-        Some(Err(e)) => format!("ended without a close frame: {}", words(&e)),
-        _ => "ended without a close frame".into(),
     }
 }
 
