@@ -33,3 +33,28 @@ pub async fn wait_until(what: &str, within: Duration, mut holds: impl AsyncFnMut
         tokio::time::sleep(POLL).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_true_is_waited_for() {
+        let mut looks = 0;
+        let waited = wait_until("the third look", Duration::from_secs(30), async || {
+            looks += 1;
+            looks == 3
+        });
+        assert!(waited.await.is_ok());
+        assert_eq!(looks, 3);
+    }
+
+    #[tokio::test]
+    async fn what_never_comes_true_is_told_with_the_time_waited() {
+        let error = wait_until("pigs fly", Duration::from_millis(20), async || false).await.err();
+        let error = error.map(|error| (error.kind(), error.message().to_owned()));
+        assert!(error.is_some_and(|(kind, message)| kind == Kind::Timeout
+            && message.starts_with("waited ")
+            && message.ends_with("until pigs fly")));
+    }
+}

@@ -19,6 +19,7 @@ type Test = (&'static str, fn());
 const TESTS: &[Test] = &[
     ("it_listens_answers_and_ends_on_sigterm", it_listens_answers_and_ends_on_sigterm),
     ("requests_in_flight_are_finished_after_sigterm", requests_in_flight_are_finished_after_sigterm),
+    ("an_end_beyond_the_grace_has_its_code", an_end_beyond_the_grace_has_its_code),
     ("errors_bear_the_version_and_are_evenly_spread", errors_bear_the_version_and_are_evenly_spread),
     ("an_unhealthy_one_serves_all_the_same", an_unhealthy_one_serves_all_the_same),
     ("a_crash_at_once_says_why", a_crash_at_once_says_why),
@@ -119,6 +120,14 @@ fn requests_in_flight_are_finished_after_sigterm() {
     process.terminate();
     assert!(read(slow).ends_with("version v7"));
     assert_eq!(process.ended().0.code(), Some(0));
+}
+
+fn an_end_beyond_the_grace_has_its_code() {
+    let process = serving(&[("APP_GRACE_MS", "100")]);
+    let _slow = process.ask("/slow");
+    process.terminate();
+    let (status, words) = process.ended();
+    assert_eq!(status.code(), Some(4), "{words}");
 }
 
 fn errors_bear_the_version_and_are_evenly_spread() {

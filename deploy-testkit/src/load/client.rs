@@ -46,7 +46,7 @@ impl Client {
         match self {
             Self::Closing => {
                 let mut connection = Connection::http1(target).await?;
-                connection.exchange(target, path, true).await.map_err(|broken| broken.what)
+                connection.exchange(target, path, true).await.map_err(Broken::what)
             }
             Self::KeepAlive(idle) => keep_alive(idle, target, path, reused_closed).await,
             Self::Http2(shared) => http2(shared, target, path, reused_closed).await,
@@ -66,15 +66,16 @@ async fn keep_alive(
         }
         match connection.exchange(target, path, false).await {
             Ok(answer) => return Ok(keep(idle, connection, answer)),
-            Err(Broken { unseen: true, .. }) => {
+            Err(Broken::Unsent) => {}
+            Err(Broken::Unseen(_)) => {
                 reused_closed();
                 break;
             }
-            Err(broken) => return Err(format!("{} (on a reused connection)", broken.what)),
+            Err(Broken::Lost(what)) => return Err(format!("{what} (on a reused connection)")),
         }
     }
     let mut connection = Connection::http1(target).await?;
-    let answer = connection.exchange(target, path, false).await.map_err(|broken| broken.what)?;
+    let answer = connection.exchange(target, path, false).await.map_err(Broken::what)?;
     Ok(keep(idle, connection, answer))
 }
 
@@ -96,14 +97,17 @@ async fn http2(
     path: &str,
     reused_closed: impl Fn(),
 ) -> Result<Answer, String> {
-    let (mut connection, number, reused) = current(shared, target, 0).await?;
-    match connection.exchange(target, path, false).await {
-        Ok(answer) => return Ok(answer),
-        Err(Broken { unseen: true, .. }) if reused => reused_closed(),
-        Err(broken) => return Err(broken.what),
+    let mut beyond = 0;
+    loop {
+        let (mut connection, number, reused) = current(shared, target, beyond).await?;
+        match connection.exchange(target, path, false).await {
+            Ok(answer) => return Ok(answer),
+            Err(Broken::Unsent) => {}
+            Err(Broken::Unseen(_)) if reused => reused_closed(),
+            Err(broken) => return Err(broken.what()),
+        }
+        beyond = number;
     }
-    let (mut connection, ..) = current(shared, target, number).await?;
-    connection.exchange(target, path, false).await.map_err(|broken| broken.what)
 }
 
 /// The client's connection, newer than number `beyond`, and whether it was there before.

@@ -26,8 +26,8 @@ use tokio::{
     net::TcpStream,
 };
 
-/// How long after the sending a close of a reused connection still counts as a close of an idle one (250 ms).
-pub const IDLE_CLOSE: Duration = Duration::from_millis(250);
+/// How long after the sending a close of a reused connection still counts as a close of an idle one (500 ms).
+pub const IDLE_CLOSE: Duration = Duration::from_millis(500);
 
 /// Where the requests go and what they bear.
 #[derive(Debug, Clone)]
@@ -69,10 +69,22 @@ enum Wire {
 
 /// Why an exchange failed.
 #[derive(Debug)]
-pub(super) struct Broken {
-    pub(super) what: String,
+pub(super) enum Broken {
+    /// The connection was closed before the request was sent: it was not sent.
+    Unsent,
     /// The server has not begun to answer and may not have seen the request: how a close of an idle connection looks.
-    pub(super) unseen: bool,
+    Unseen(String),
+    /// The request is lost.
+    Lost(String),
+}
+
+impl Broken {
+    pub(super) fn what(self) -> String {
+        match self {
+            Self::Unsent => "the connection was closed before the request was sent".into(),
+            Self::Unseen(what) | Self::Lost(what) => what,
+        }
+    }
 }
 
 /// A connection on which requests can be sent.
@@ -116,8 +128,7 @@ impl Connection {
 
     /// Sends a request and reads the response to its end.
     pub(super) async fn exchange(&mut self, target: &Target, path: &str, closes: bool) -> Result<Answer, Broken> {
-        let seen = |what| Broken { what, unseen: false };
-        let request = target.request(path, &self.wire, closes).map_err(seen)?;
+        let request = target.request(path, &self.wire, closes).map_err(Broken::Lost)?;
         let (began, before) = (Instant::now(), self.received.load(Ordering::Relaxed));
         let response = match &mut self.wire {
             Wire::One(sender) => sender.try_send_request(request).await,
@@ -125,19 +136,21 @@ impl Connection {
         };
         let response = response.map_err(|e| self.broken(e, began, before))?;
         let answer = Answer::of(&response, &target.version_header);
-        read_to_end(response).await.map_err(seen)?;
+        read_to_end(response).await.map_err(Broken::Lost)?;
         Ok(answer)
     }
 
     fn broken(&self, mut failed: TrySendError<Request<Empty<Bytes>>>, began: Instant, before: u64) -> Broken {
-        let unsent = failed.take_message().is_some();
+        if failed.take_message().is_some() {
+            return Broken::Unsent;
+        }
         let what = format!("no response: {}", words(failed.error()));
         let unseen = match self.wire {
             Wire::One(_) => self.received.load(Ordering::Relaxed) == before && began.elapsed() < IDLE_CLOSE,
             // h2 tells these two apart in words only.
             Wire::Two(_) => what.contains("refused stream") || what.contains("not a result of an error"),
         };
-        Broken { what, unseen: unsent || unseen }
+        if unseen { Broken::Unseen(what) } else { Broken::Lost(what) }
     }
 }
 

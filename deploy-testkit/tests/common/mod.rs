@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test server may end with its test")]
 
 use futures::{SinkExt, StreamExt};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::{
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -74,7 +76,7 @@ async fn go_wrong(stream: &mut TcpStream, fault: Fault) -> bool {
     match fault {
         Fault::Reset => stream.set_zero_linger().unwrap(),
         Fault::Close | Fault::CloseReused => {}
-        Fault::CloseReusedLate => time::sleep(Duration::from_millis(600)).await,
+        Fault::CloseReusedLate => time::sleep(Duration::from_millis(1_000)).await,
         Fault::Truncate => say("HTTP/1.1 200 OK\r\nx-app-version: v1\r\ncontent-length: 100\r\n\r\nonly this").await,
         Fault::TruncateChunked => {
             say("HTTP/1.1 200 OK\r\nx-app-version: v1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n").await;
@@ -143,6 +145,33 @@ async fn echo(stream: TcpStream, fault: Option<SocketFault>) {
     }
 }
 
+/// Serves HTTP/2 and tells each connection to go away after 50 ms, with streams open.
+pub async fn restless() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(restless_connection(stream));
+        }
+    });
+    address
+}
+
+async fn restless_connection(stream: TcpStream) {
+    let answer = async |_| {
+        time::sleep(Duration::from_millis(5)).await;
+        http::Response::builder().header("x-app-version", "v1").body(String::from("ok"))
+    };
+    let service = hyper::service::service_fn(answer);
+    let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = time::sleep(Duration::from_millis(50)) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
 /// Forwards each new connection to the address that the sender names at that moment.
 pub async fn forwarder(first: SocketAddr) -> (SocketAddr, watch::Sender<SocketAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -159,4 +188,25 @@ pub async fn forwarder(first: SocketAddr) -> (SocketAddr, watch::Sender<SocketAd
         }
     });
     (address, switch)
+}
+
+/// Forwards the first connection until it is cut, and later ones for good.
+pub async fn cuttable(to: SocketAddr) -> (SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (cut, is_cut) = watch::channel(false);
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut is_cut = is_cut.clone();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(to).await.unwrap();
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut server) => {}
+                    _ = is_cut.wait_for(|cut| *cut), if number == 0 => {}
+                }
+            });
+        }
+    });
+    (address, cut)
 }
