@@ -21,7 +21,7 @@ async fn sent(running: &Running, requests: u64) {
 /// Requests until well after the faults, by closing clients unless `load` says otherwise.
 async fn suffer(fault: Fault, times: u64, load: impl Fn(Load) -> Load) -> Report {
     let address = faulty(fault, 20, times).await;
-    let running = load(Load::to(address.to_string()).sockets(0).rate(400)).start().unwrap();
+    let running = load(Load::to(address.to_string()).sockets(0).rate(250)).start().unwrap();
     sent(&running, 200).await;
     running.stop().await
 }
@@ -117,7 +117,7 @@ async fn a_close_without_a_response_is_counted_on_one_side_or_the_other() {
 #[tokio::test]
 async fn http2_connections_that_go_away_under_open_streams_lose_nothing() {
     let address = restless().await;
-    let load = Load::to(address.to_string()).sockets(0).keep_alive(0).closing(0).http2(2).rate(500);
+    let load = Load::to(address.to_string()).sockets(0).keep_alive(0).closing(0).http2(2).rate(300);
     let running = load.start().unwrap();
     sent(&running, 300).await;
     counts(&running.stop().await, 0);
@@ -223,15 +223,15 @@ async fn a_proper_switch_between_two_applications_loses_nothing() -> Result<()> 
     let old = App::start(Settings::new("v1")).await?;
     let new = App::start(Settings::new("v2")).await?;
     let (address, switch) = forwarder(old.address()).await;
-    let running = Load::to(address.to_string()).rate(400).start()?;
-    sent(&running, 200).await;
+    let running = Load::to(address.to_string()).rate(100).start()?;
+    sent(&running, 80).await;
     running.mark("switch");
     switch.send_replace(new.address());
     tokio::time::sleep(Duration::from_millis(200)).await;
     old.stop().await?;
     running.mark("new");
     let before = running.now().sent;
-    sent(&running, before + 200).await;
+    sent(&running, before + 80).await;
     let report = running.stop().await;
     report.none_lost()?;
     assert_eq!(report.section("new").unwrap().versions.keys().collect::<Vec<_>>(), ["v2"], "{report}");
@@ -250,14 +250,14 @@ async fn http2_clients_lose_nothing_to_connections_that_end_properly() -> Result
         .closing(0)
         .http2(5)
         .slow_percent(0.0)
-        .rate(400)
+        .rate(200)
         .start()?;
-    sent(&running, 200).await;
+    sent(&running, 100).await;
     switch.send_replace(apps[1].address());
     let [old, _new] = apps;
     old.stop().await?;
     let before = running.now().sent;
-    sent(&running, before + 200).await;
+    sent(&running, before + 100).await;
     let report = running.stop().await;
     counts(&report, 0);
     assert_eq!(report.total().versions.len(), 2, "{report}");

@@ -144,9 +144,10 @@ impl Connection {
         if failed.take_message().is_some() {
             return Broken::Unsent;
         }
-        let what = format!("no response: {}", words(failed.error()));
+        let after = began.elapsed();
+        let what = format!("no response, {:.3} s after it was sent: {}", after.as_secs_f64(), words(failed.error()));
         let unseen = match self.wire {
-            Wire::One(_) => self.received.load(Ordering::Relaxed) == before && began.elapsed() < IDLE_CLOSE,
+            Wire::One(_) => self.received.load(Ordering::Relaxed) == before && after < IDLE_CLOSE,
             // h2 tells these two apart in words only.
             Wire::Two(_) => what.contains("refused stream") || what.contains("not a result of an error"),
         };

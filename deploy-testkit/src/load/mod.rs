@@ -23,7 +23,8 @@
 //! connection that was closed before any byte of a response, within [`IDLE_CLOSE`] of the sending. The server may close
 //! an idle connection at any time, so every HTTP client must bear that race (RFC 9110, section 9.2.2; RFC 9112,
 //! section 9.3.1). Such a request is sent once more, on a new connection, and that result counts. A connection that is
-//! cut later than that was at work and not idle: lost. A connection that is found closed before the request is on it
+//! cut later than that was at work and not idle: lost. (A machine so busy that the client itself is held up that long
+//! shows here; [`Section::latest_start`] tells.) A connection that is found closed before the request is on it
 //! is replaced, and nothing is counted: nothing was sent. With HTTP/2 the same holds for a stream that the server says
 //! it has not processed (`REFUSED_STREAM`, or a `GOAWAY` without an error: RFC 9113, section 8.7); it is counted and sent
 //! anew until it is on a connection that it opened itself.
