@@ -3,8 +3,9 @@
 use crate::locate::{Node, Value};
 use crate::report::Document;
 use crate::trouble::{Span, Trouble};
-use crate::{Format, LARGEST_FILE, pin, strategies};
+use crate::{Format, LARGEST_FILE, pin, strategies, words};
 use deploy_core::{Error, Kind, Release, Result, Spec, Strategies};
+use deploy_strategies::Registry;
 use serde::Deserialize as _;
 use std::fs::File;
 use std::io::Read as _;
@@ -13,22 +14,31 @@ use std::path::Path;
 /// Reads a spec from a file, checks it, and holds local sources to their digests.
 ///
 /// The format is told by the extension. Paths of `artifact` and `directory` are taken relative to the file's directory and
-/// made absolute; their `sha256` and `size` are filled in, and checked where the spec gives them. The settings of
-/// strategies are not looked at: [`load_with`] does that.
+/// made absolute; their `sha256` and `size` are filled in, and checked where the spec gives them. The settings of each
+/// strategy are looked at by that strategy; who has strategies of their own uses [`load_with`].
 ///
 /// # Errors
 /// `Invalid` for a spec that is wrong, with `file`, `line`, `column` and `at` in its context; `NotFound`, `Denied` or
 /// `Unavailable` where the file cannot be read.
 pub fn load(path: impl AsRef<Path>) -> Result<Spec> {
-    load_checked(path.as_ref(), None)
+    load_with(path, &Registry::default())
 }
 
-/// Reads a spec as [`load`] does, and asks every strategy in it whether it takes its settings.
+/// Reads a spec as [`load`] does, with strategies of one's own.
 ///
 /// # Errors
-/// As [`load`]; also `Invalid` for a strategy that is not known, listing those that are, and for settings it does not take.
+/// As [`load`].
 pub fn load_with(path: impl AsRef<Path>, known: &dyn Strategies) -> Result<Spec> {
-    load_checked(path.as_ref(), Some(known))
+    let path = path.as_ref();
+    let format = Format::of(path)?;
+    let name = path.display().to_string();
+    let text = text_of(path)?;
+    let document = Document { name: &name, text: plain(&text) };
+    let (mut spec, root) = checked(document, format, known)?;
+    let absolute = std::path::absolute(path).map_err(|error| unreadable(path, error))?;
+    let directory = absolute.parent().unwrap_or(Path::new("/"));
+    pin::pin(&mut spec, directory).map_err(|error| placed(document, &root, &error))?;
+    Ok(spec)
 }
 
 /// Makes a release of the spec in a file.
@@ -39,7 +49,7 @@ pub fn release(path: impl AsRef<Path>) -> Result<Release> {
     Release::new(load(path)?)
 }
 
-/// Makes a release of the spec in a file, its strategies' settings looked at.
+/// Makes a release of the spec in a file, with strategies of one's own.
 ///
 /// # Errors
 /// As [`load_with`].
@@ -53,40 +63,24 @@ pub fn release_with(path: impl AsRef<Path>, known: &dyn Strategies) -> Result<Re
 /// # Errors
 /// `Invalid` for a spec that is wrong, with `file`, `line`, `column` and `at` in its context.
 pub fn parse(text: &str, format: Format, name: &str) -> Result<Spec> {
-    checked(Document { name, text: plain(text) }, format, None).map(|(spec, _)| spec)
+    parse_with(text, format, name, &Registry::default())
 }
 
-/// Reads a spec as [`parse`] does, and asks every strategy in it whether it takes its settings.
+/// Reads a spec as [`parse`] does, with strategies of one's own.
 ///
 /// # Errors
-/// As [`parse`]; also `Invalid` for a strategy that is not known and for settings it does not take.
+/// As [`parse`].
 pub fn parse_with(text: &str, format: Format, name: &str, known: &dyn Strategies) -> Result<Spec> {
-    checked(Document { name, text: plain(text) }, format, Some(known)).map(|(spec, _)| spec)
+    checked(Document { name, text: plain(text) }, format, known).map(|(spec, _)| spec)
 }
 
-fn load_checked(path: &Path, known: Option<&dyn Strategies>) -> Result<Spec> {
-    let format = Format::of(path)?;
-    let name = path.display().to_string();
-    let text = text_of(path)?;
-    let document = Document { name: &name, text: plain(&text) };
-    let (mut spec, root) = checked(document, format, known)?;
-    let absolute = std::path::absolute(path).map_err(|error| unreadable(path, error))?;
-    let directory = absolute.parent().unwrap_or(Path::new("/"));
-    pin::pin(&mut spec, directory).map_err(|error| placed(document, &root, &error))?;
-    Ok(spec)
-}
-
-fn checked(document: Document<'_>, format: Format, known: Option<&dyn Strategies>) -> Result<(Spec, Node)> {
+fn checked(document: Document<'_>, format: Format, known: &dyn Strategies) -> Result<(Spec, Node)> {
     if document.text.len() > LARGEST_FILE {
         return Err(too_large(document.name));
     }
     let root = format.read(document.text).map_err(|trouble| document.error(&trouble))?;
     let spec = spec_of(&root).map_err(|trouble| document.error(&shown(document, &root, trouble)))?;
-    let all = |spec: &Spec| {
-        spec.validate()?;
-        known.map_or(Ok(()), |known| strategies::check(spec, known))
-    };
-    all(&spec).map_err(|error| placed(document, &root, &error))?;
+    spec.validate().and_then(|()| strategies::check(&spec, known)).map_err(|error| placed(document, &root, &error))?;
     Ok((spec, root))
 }
 
@@ -107,16 +101,18 @@ fn shown(document: Document<'_>, root: &Node, trouble: Trouble) -> Trouble {
     };
     match &trouble.span {
         Some(span) if one_line(span) => trouble,
-        _ => Trouble { span: Some(root.place(document.text, &trouble.at())), ..trouble },
+        _ => {
+            let place = root.place(document.text, &trouble.at());
+            trouble.moved(place)
+        }
     }
 }
 
 /// Finds the place of an error that knows the key's path.
 fn placed(document: Document<'_>, root: &Node, error: &Error) -> Error {
     let at = error.context("at").unwrap_or_default();
-    let mut trouble = Trouble::new(error.message()).here(&spot(document.text, root, at, error.message()));
-    trouble.path = if at.is_empty() { Vec::new() } else { vec![at.to_owned()] };
-    document.error(&trouble)
+    let trouble = words::told(error.message()).here(&spot(document.text, root, at, error.message()));
+    document.error(&if at.is_empty() { trouble } else { trouble.under(at) })
 }
 
 /// The place at a key's path; where the message names first the key itself, or an item or a key in what is there, that.

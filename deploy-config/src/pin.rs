@@ -4,7 +4,7 @@ use deploy_core::{DirectoryDigest, Error, FileSource, Result, Source, Spec, hexa
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The deepest directory that is walked.
 const DEEPEST: usize = 64;
@@ -104,19 +104,19 @@ impl Walk {
             if kind.is_dir() {
                 self.directory(&entry.path(), &format!("{name}/"), depth + 1)?;
             } else {
-                self.file(entry.path(), &name)?;
+                self.file(&entry.path(), &name)?;
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, path: PathBuf, relative: &str) -> Result<(), String> {
-        let metadata = metadata(&path)?;
+    fn file(&mut self, path: &Path, relative: &str) -> Result<(), String> {
+        let metadata = metadata(path)?;
         if !metadata.is_file() {
             let path = path.display();
             return Err(format!("`{path}` is neither a file, nor a directory, nor a link to a file; remove it"));
         }
-        let (sha256, size) = digest(&path)?;
+        let (sha256, size) = digest(path)?;
         self.size += size;
         self.digest.add(relative, is_executable(&metadata), sha256);
         Ok(())

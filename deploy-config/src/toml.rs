@@ -17,7 +17,7 @@ pub(crate) fn read(text: &str) -> Result<Node, Trouble> {
 
 fn syntax(error: &::toml::de::Error) -> Trouble {
     let trouble = Trouble::new("this is not TOML").label(error.message());
-    Trouble { span: error.span(), ..trouble }
+    error.span().iter().fold(trouble, Trouble::here)
 }
 
 fn table_of(table: &DeTable<'_>, span: Span, bounds: &mut Bounds, depth: usize) -> Result<Node, Trouble> {

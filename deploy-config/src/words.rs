@@ -6,18 +6,22 @@ use serde::de::Unexpected;
 
 const DURATION: &str = "a duration such as 500ms, 30s, 5m or 1h 30m";
 const TIMING: [&str; 5] = ["initial_delay", "interval", "timeout", "healthy", "unhealthy"];
+const CHECKS: [&[&str]; 4] = [
+    &["path", "method", "status", "headers", "body", "version_header", "follow_redirects", "port"],
+    &["port"],
+    &["run"],
+    &["service", "port"],
+];
 
 /// A key or choice that nobody knows.
 pub(crate) fn unknown(what: &str, written: &str, known: &[&str]) -> Trouble {
     let trouble = Trouble::new(format!("`{}` is not a {what} here", short(written)));
     let allowed = format!("allowed: {}", quoted(known.iter().copied()));
-    if known.contains(&"follow_redirects") || known == ["port"] || known == ["run"] || known == ["service", "port"] {
-        if TIMING.contains(&written) {
-            return trouble
-                .label("the timing stands beside the check, not in it")
-                .help(format!("as in: `health: {{ http: {{ path: /healthz }}, {written}: … }}`"))
-                .help(allowed);
-        }
+    if TIMING.contains(&written) && CHECKS.contains(&known) {
+        return trouble
+            .label("the timing stands beside the check, not in it")
+            .help(format!("as in: `health: {{ http: {{ path: /healthz }}, {written}: … }}`"))
+            .help(allowed);
     }
     let label = nearest(written, known).map(|word| format!("did you mean `{word}`?"));
     trouble.label(label.unwrap_or_else(|| format!("unknown {what}"))).help(allowed)
@@ -53,6 +57,20 @@ pub(crate) fn custom(message: &str) -> Trouble {
         "Written" => "expected a share such as 25%",
         _ => "this value does not fit here",
     })
+}
+
+/// What a strategy says of its settings: serde's words become ours.
+pub(crate) fn told(message: &str) -> Trouble {
+    let own = message.split_once("; in the settings of").map_or(message, |(own, _)| own);
+    if let Some(list) = own.strip_prefix("unknown field `") {
+        let known: Vec<_> = list.split('`').skip(2).step_by(2).collect();
+        return unknown("key", list.split('`').next().unwrap_or_default(), &known);
+    }
+    let types = own.strip_prefix("invalid type: ").or_else(|| own.strip_prefix("invalid value: "));
+    match types.and_then(|types| types.rsplit_once(", expected ")) {
+        Some((found, wanted)) => Trouble::new(format!("expected {}, found {found}", expected(wanted))),
+        None => custom(own),
+    }
 }
 
 /// A choice that needs a value and has none.

@@ -1,10 +1,10 @@
 //! What is read from files: the spec itself and its local sources.
 
-mod known;
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use deploy_config::{load, load_with, release};
 use deploy_core::{DirectoryDigest, Kind, Result, Source, Spec, hexadecimal};
-use known::Known;
+use deploy_strategies::Registry;
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::path::Path;
@@ -157,6 +157,6 @@ fn strategies_are_asked_where_they_are_given() {
         "application: shop\nstrategy: odd\nworkloads: { web: { source: { image: x } } }\n",
     )]);
     let path = here.path().join("deploy.yaml");
-    let error = load_with(&path, &Known).unwrap_err();
+    let error = load_with(&path, &Registry::default()).unwrap_err();
     assert_eq!((error.context("line"), error.context("column")), (Some("2"), Some("11")));
 }
