@@ -128,7 +128,7 @@ fn way_back(stage: &PlanStage) -> String {
             .join(", then "),
         Back::Derived if stage.from.is_none() => "none of it".into(),
         Back::Derived => step_words(
-            "all".into(),
+            "all",
             &stage.derived_back(true, !stage.stage.step.desired.traffic.is_worker()).stage.step.desired.traffic,
         ),
     }
