@@ -100,6 +100,9 @@ fn strangers(place: &Place) -> Result<Vec<String>, String> {
 
 fn breaches(place: &Place, floor: &Floor) -> Result<Vec<String>, String> {
     let known = tree(place, &["--package", floor.package, floor.features])?;
+    if !known.contains(floor.package) {
+        return Err(format!("cargo tree shows nothing of {}: the floors are unproven", floor.package));
+    }
     let wrong = known.iter().filter(|name| !floor.allows(name));
     let tell = |name| {
         format!(

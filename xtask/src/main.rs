@@ -1,4 +1,4 @@
-//! The commands of the project: `cargo xtask test`, `soak` and `ci`. Only std, so that it builds in seconds.
+//! The commands of the project: `cargo xtask test`, `soak`, `ci` and `floors`. Only std, so that it builds in seconds.
 
 #![allow(clippy::print_stdout, reason = "a command speaks to people")]
 
@@ -22,6 +22,7 @@ const HELP: &str = "\
 cargo xtask test    all tests: unit, integration, live ones that can run here, doctests, examples
 cargo xtask soak    the long form; writes docs/reports/soak-<time>.md   [DEPLOY_SEED=n repeats one]
 cargo xtask ci      test, and before it formatting, lints, docs, floors, licences, bans, sources, advisories
+cargo xtask floors  who may know whom, alone: seconds
 
 The last line of each is `N passed, M failed`. With CI=true a suite that could not run counts as failed.
 DEPLOY_CACHE  where tools are kept between runs; default ~/.cache/deploy
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     match command.as_str() {
         "test" => tests::all(&place, &mut report),
         "soak" => soak::all(&place, &mut report),
+        "floors" => floors::all(&place, &mut report),
         "ci" => {
             checks::all(&place, &mut report);
             tests::all(&place, &mut report);
