@@ -9,6 +9,7 @@ use deploy_core::{
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A reverse proxy in this process, for development: when the process ends, its ports close.
 ///
@@ -50,7 +51,7 @@ impl EmbeddedProxy {
 
     /// Accepts nobody any more and returns when the last request is answered, after `stop_limit` at the latest.
     pub async fn stop(self) {
-        self.0.leave();
+        self.0.leave(Duration::from_secs(1));
         self.0.ended(self.0.config().stop_limit).await;
     }
 }
@@ -58,7 +59,7 @@ impl EmbeddedProxy {
 impl Drop for EmbeddedProxy {
     fn drop(&mut self) {
         if tokio::runtime::Handle::try_current().is_ok() {
-            self.0.leave();
+            self.0.leave(self.0.config().idle_grace);
         }
     }
 }

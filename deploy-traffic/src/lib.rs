@@ -1,8 +1,8 @@
 //! Routers for docker and plain hosts; the embedded reverse proxy.
-#![allow(dead_code)]
 mod body;
 mod book;
 mod config;
+mod control;
 mod divider;
 mod embedded;
 mod exchange;
@@ -11,9 +11,11 @@ mod listen;
 mod metrics;
 mod mirror;
 mod pool;
+mod process;
 mod proxy;
 mod rules;
 mod serve;
+mod spawn;
 mod state;
 mod sticky;
 mod table;
@@ -21,4 +23,7 @@ mod track;
 mod upgrade;
 mod upstream;
 pub use config::{Choice, Config};
+pub use control::client::ProxyClient;
 pub use embedded::EmbeddedProxy;
+pub use process::{ProxySettings, run_proxy};
+pub use spawn::ProxyProcess;

@@ -207,7 +207,7 @@ impl Proxy {
             *lock(&proxy.book) = book;
             if let Some(served) = lock(&proxy.served).remove(&track) {
                 served.track.close(&proxy.shared.config);
-                served.set_ports(Vec::new(), &[], &proxy.shared);
+                served.leave(proxy.shared.config.idle_grace);
             }
             Ok(())
         })
@@ -316,16 +316,21 @@ impl Proxy {
         let mut writer = self.writer.lock().await;
         writer.role = Role::Following;
         writer.file = None;
-        self.leave();
+        self.leave(self.shared.config.idle_grace);
     }
 
-    /// Accepts nobody any more.
-    pub(crate) fn leave(&self) {
+    /// Accepts nobody any more. A connection is closed after its next answer, or after a grace when it is idle.
+    pub(crate) fn leave(&self, grace: Duration) {
         let served: Vec<_> = lock(&self.served).values().map(Arc::clone).collect();
         for served in served {
-            served.set_ports(Vec::new(), &[], &self.shared);
+            served.leave(grace);
         }
         self.shared.tasks.close();
+    }
+
+    /// Refuses to speak where it has another role.
+    pub(crate) async fn expect(&self, role: Role) -> Result<()> {
+        self.writer.lock().await.expect(role)
     }
 
     /// Returns when the last connection has ended, or after a time.
@@ -357,6 +362,12 @@ impl Served {
 
     fn listeners(&self) -> Vec<Arc<tokio::net::TcpListener>> {
         lock(&self.ports).iter().map(Port::listener).collect()
+    }
+
+    fn leave(&self, grace: Duration) {
+        for port in lock(&self.ports).drain(..) {
+            port.leave(grace);
+        }
     }
 
     /// Adds the ports that were opened, and leaves those that are not wanted any more.

@@ -20,13 +20,18 @@ impl StateFile {
     /// # Errors
     /// `Busy` where another process has it; `Corrupt` where it cannot be read as what it should be: it is left as it is.
     pub(crate) fn open(path: &Path) -> Result<(Self, Book)> {
-        let file = Self { path: path.to_owned(), lock: open_lock(path)? };
-        file.acquire()?;
+        let file = Self::take(path)?;
         let book = read(path)?;
         Ok((file, book))
     }
 
-    /// Takes the file from a process that has given it up.
+    /// Takes the file from a process that has given it up, without reading it.
+    pub(crate) fn take(path: &Path) -> Result<Self> {
+        let file = Self { path: path.to_owned(), lock: open_lock(path)? };
+        file.acquire().map(|()| file)
+    }
+
+    /// Takes the file back.
     pub(crate) fn acquire(&self) -> Result<()> {
         flock(&self.lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
             let message = format!("the state file {} is in use by another proxy", self.path.display());
