@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(crate) enum Exchange {
     Answered(Box<(Response<Incoming>, Lease)>),
     /// No byte of it was sent; it may go to another instance.
-    Unsent(Request<Outgoing>, Flight),
+    Unsent(Box<Request<Outgoing>>, Flight),
     /// It was sent, and there is no answer.
     Failed(Flight),
     /// It was sent, and the answer takes too long.
@@ -43,7 +43,7 @@ pub(crate) async fn send(config: &Config, flight: Flight, mut request: Request<O
             Some(sender) => sender,
             None => match open(config, flight.upstream()).await {
                 Some(sender) => sender,
-                None => return Exchange::Unsent(request, flight),
+                None => return Exchange::Unsent(Box::new(request), flight),
             },
         };
         let spare = if reused { replayable(&request) } else { None };
@@ -54,7 +54,7 @@ pub(crate) async fn send(config: &Config, flight: Flight, mut request: Request<O
                 return Exchange::Answered(Box::new((response, Lease { flight, sender, sent })));
             }
             Sent::Unsent(request) if reused => request,
-            Sent::Unsent(request) => return Exchange::Unsent(request, flight),
+            Sent::Unsent(request) => return Exchange::Unsent(Box::new(request), flight),
             Sent::Closed => match spare {
                 Some(spare) => spare,
                 None => return Exchange::Failed(flight),

@@ -7,9 +7,9 @@ use crate::pool;
 use crate::track::Track;
 use crate::upstream::Upstream;
 use bytes::Bytes;
-use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, header};
+use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
@@ -82,23 +82,18 @@ async fn send_all(mut copies: mpsc::Receiver<Copied>, config: Config) {
 async fn send(copied: Copied, connect: Duration, whole: Duration) {
     let Some(upstream) = copied.track.pick_mirror() else { return };
     let begun = Instant::now();
-    let answer = tokio::time::timeout(whole, ask(&upstream, copied.request, connect, begun)).await.ok().flatten();
-    let failed = answer.is_none_or(|(_, failed)| failed);
-    upstream.meter.record(Outcome { latency: answer.map(|(latency, _)| latency), failed, mirrored: true });
+    let answer = tokio::time::timeout(whole, ask(&upstream, copied.request, connect)).await.ok().flatten();
+    let latency = answer.is_some().then(|| begun.elapsed());
+    let failed = answer.as_ref().is_none_or(|answer| answer.status().is_server_error());
+    upstream.meter.record(Outcome { latency, failed, mirrored: true });
+    if let Some(answer) = answer {
+        let mut body = answer.into_body();
+        let _ = tokio::time::timeout(whole, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+    }
 }
 
-async fn ask(
-    upstream: &Upstream,
-    request: Request<Bytes>,
-    connect: Duration,
-    begun: Instant,
-) -> Option<(Duration, bool)> {
+async fn ask(upstream: &Upstream, request: Request<Bytes>, connect: Duration) -> Option<Response<Incoming>> {
     let mut sender = pool::connect(&upstream.address, connect).await.ok()?;
-    let (parts, body): (Parts, Bytes) = request.into_parts();
-    let body = if body.is_empty() { Outgoing::Empty } else { Outgoing::Whole(body) };
-    let response = sender.send_request(Request::from_parts(parts, body)).await.ok()?;
-    let answer = (begun.elapsed(), response.status().is_server_error());
-    let mut body = response.into_body();
-    while let Some(Ok(_)) = body.frame().await {}
-    Some(answer)
+    let body = |body: Bytes| if body.is_empty() { Outgoing::Empty } else { Outgoing::Whole(body) };
+    sender.send_request(request.map(body)).await.ok()
 }

@@ -273,17 +273,10 @@ impl Proxy {
         for instance in &instances {
             instance.set_down(config.connect_timeout * 2);
         }
-        let trials = instances.into_iter().map(|instance| {
-            let (limit, out_of_use) = (config.connect_timeout, config.out_of_use);
-            let trial = tokio::spawn(async move {
-                match pool::connect(&instance.address, limit).await {
-                    Ok(_) => Ok(instance.set_up()),
-                    Err(_) => Err(instance.set_down(out_of_use)),
-                }
-            });
-            Box::pin(async move { trial.await.unwrap_or(Err(())) })
-        });
-        let trials: Vec<_> = trials.collect();
+        let trials: Vec<_> =
+            instances.into_iter().map(|instance| tokio::spawn(try_out(instance, config.clone()))).collect();
+        let trials: Vec<_> =
+            trials.into_iter().map(|trial| Box::pin(async { trial.await.ok().flatten().ok_or(()) })).collect();
         if !trials.is_empty() {
             let _ = tokio::time::timeout(FIRST_ANSWER, futures::future::select_ok(trials)).await;
         }
@@ -409,6 +402,17 @@ async fn whole<T: Send + 'static>(act: impl Future<Output = Result<T>> + Send + 
 
 fn broken(error: tokio::task::JoinError) -> Error {
     Error::new(Kind::Unclassified, "the proxy broke off while it changed its routes").from_source(error)
+}
+
+/// Puts an instance into use if it can be connected to.
+async fn try_out(instance: Arc<Upstream>, config: Arc<Config>) -> Option<()> {
+    let connected = pool::connect(&instance.address, config.connect_timeout).await.is_ok();
+    if connected {
+        instance.set_up();
+    } else {
+        instance.set_down(config.out_of_use);
+    }
+    connected.then_some(())
 }
 
 async fn sweep(proxy: Weak<Proxy>) {

@@ -5,7 +5,7 @@ use crate::exchange::{self, Exchange};
 use crate::headers::{self, Refused};
 use crate::listen::Client;
 use crate::metrics::Outcome;
-use crate::table::{Decided, Nobody};
+use crate::table::{Decided, Nobody, Unserved};
 use crate::upgrade;
 use crate::upstream::{Flight, Upstream};
 use bytes::Bytes;
@@ -40,7 +40,7 @@ async fn serve(client: &Client, mut request: Request<Incoming>) -> Response<Answ
     }
     let (picked, cookie) = match client.track.pick(request.headers()) {
         Ok(picked) => picked,
-        Err((nobody, upstream)) => return nobody_answers(nobody, upstream.as_deref()),
+        Err(unserved) => return nobody_answers(&unserved),
     };
     let mirror = picked.mirror && upgrade.is_none();
     let request = outgoing(client, request, mirror, picked.flight.upstream());
@@ -84,7 +84,7 @@ async fn exchange(client: &Client, mut request: Request<Outgoing>, mut flight: F
             Exchange::Failed(flight) => return failed(&flight, StatusCode::BAD_GATEWAY, "no-answer"),
             Exchange::TooLate(flight) => return failed(&flight, StatusCode::GATEWAY_TIMEOUT, "timeout"),
             Exchange::Unsent(unsent, last) => {
-                request = unsent;
+                request = *unsent;
                 tried.push(Arc::clone(last.upstream()));
                 flight = match client.track.pick_again(&mut decided, &tried) {
                     Ok(flight) => flight,
@@ -100,11 +100,11 @@ fn failed(flight: &Flight, status: StatusCode, reason: &'static str) -> Ended {
     Ended::Failed(refusal(status, reason))
 }
 
-fn nobody_answers(nobody: Nobody, upstream: Option<&Upstream>) -> Response<Answer> {
-    if let Some(upstream) = upstream {
+fn nobody_answers(unserved: &Unserved) -> Response<Answer> {
+    if let Some(upstream) = &unserved.missed {
         upstream.meter.record(Outcome { latency: None, failed: true, mirrored: false });
     }
-    let reason = match nobody {
+    let reason = match unserved.nobody {
         Nobody::Closed => "closed",
         Nobody::Empty => "no-instance",
     };

@@ -49,6 +49,14 @@ pub(crate) enum Nobody {
     Empty,
 }
 
+/// A request that nobody was chosen for.
+#[derive(Debug)]
+pub(crate) struct Unserved {
+    pub(crate) nobody: Nobody,
+    /// An instance of its side that cannot be chosen.
+    pub(crate) missed: Option<Arc<Upstream>>,
+}
+
 impl Table {
     /// Of a workload without routes: nobody is served.
     pub(crate) fn closed(choice: Choice, out_of_use: Duration) -> Self {
@@ -95,10 +103,12 @@ impl Table {
         Arc::ptr_eq(&self.rules, rules)
     }
 
-    /// Chooses an instance and counts the request. Where none can be chosen: why, and one of those that cannot.
-    pub(crate) fn pick(&mut self, verdict: Verdict) -> Result<Picked, (Nobody, Option<Arc<Upstream>>)> {
+    /// Chooses an instance and counts the request.
+    pub(crate) fn pick(&mut self, verdict: Verdict) -> Result<Picked, Unserved> {
         let decided = self.decide(verdict);
-        let flight = self.choose(decided, &[]).map_err(|nobody| (nobody, self.members(decided).first().cloned()))?;
+        let flight = self
+            .choose(decided, &[])
+            .map_err(|nobody| Unserved { nobody, missed: self.members(decided).first().cloned() })?;
         let mirror = !decided.candidate && self.mirror.next();
         Ok(Picked { flight, decided, mirror })
     }
@@ -260,8 +270,8 @@ mod tests {
     #[test]
     fn nobody_is_chosen_under_none_and_without_members() {
         let four = four();
-        assert_eq!(table(change(Spread::None, &four, &[])).pick(Verdict::Divide).unwrap_err().0, Nobody::Closed);
-        assert_eq!(table(change(Spread::Pooled, &[], &[])).pick(Verdict::Divide).unwrap_err().0, Nobody::Empty);
+        assert_eq!(table(change(Spread::None, &four, &[])).pick(Verdict::Divide).unwrap_err().nobody, Nobody::Closed);
+        assert_eq!(table(change(Spread::Pooled, &[], &[])).pick(Verdict::Divide).unwrap_err().nobody, Nobody::Empty);
     }
 
     #[test]
@@ -288,7 +298,7 @@ mod tests {
         let four = four();
         let mut table = table(change(split(Split::percent(50)), &four, &[2, 3]));
         table.pick(Verdict::Divide).unwrap();
-        assert_eq!(table.pick(Verdict::Divide).unwrap_err().0, Nobody::Empty);
+        assert_eq!(table.pick(Verdict::Divide).unwrap_err().nobody, Nobody::Empty);
         table.change(change(Spread::Pooled, &four, &[0, 1, 2]));
         for _ in 0..10 {
             assert!(Arc::ptr_eq(table.pick(Verdict::Divide).unwrap().flight.upstream(), &four[3]));

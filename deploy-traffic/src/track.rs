@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::metrics::Meter;
 use crate::rules::Verdict;
-use crate::table::{Change, Decided, Nobody, Picked, Table};
+use crate::table::{Change, Decided, Nobody, Picked, Table, Unserved};
 use crate::upstream::{Flight, Upstream};
 use deploy_core::{Member, Result, Routed, Routes, Side, TrackRef};
 use http::{HeaderMap, HeaderValue};
@@ -37,10 +37,7 @@ impl Track {
     }
 
     /// Chooses an instance for a request, and the cookie that its client is to be given.
-    pub(crate) fn pick(
-        &self,
-        headers: &HeaderMap,
-    ) -> Result<(Picked, Option<HeaderValue>), (Nobody, Option<Arc<Upstream>>)> {
+    pub(crate) fn pick(&self, headers: &HeaderMap) -> Result<(Picked, Option<HeaderValue>), Unserved> {
         let mut table = lock(&self.table);
         while let Some(rules) = table.rules() {
             drop(table);

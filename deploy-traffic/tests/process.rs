@@ -1,4 +1,5 @@
 //! The proxy as a process of its own: restarts, replacement, and what is refused.
+#![allow(clippy::unwrap_used)] // A helper that fails fails its test.
 
 mod support;
 

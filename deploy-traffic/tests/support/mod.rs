@@ -1,11 +1,11 @@
 //! Instances to send requests to, and clients that send them.
-#![allow(dead_code, unreachable_pub)] // Each test file uses a part.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses a part; a helper that fails fails its test.
 
 use bytes::Bytes;
 use deploy_core::{Member, Routes, Side, Split, Spread, Timestamp, Token, TrackRef};
 use futures::future::BoxFuture;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper::{HeaderMap, Request, Response, StatusCode};
@@ -111,7 +111,7 @@ impl App {
                 if path == "/echo" {
                     return Ok(response.body(request.into_body().boxed()).unwrap());
                 }
-                let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
                 seen.lock().await.push((headers, body));
                 if path == "/held" {
                     gate.acquire().await.unwrap().forget();
