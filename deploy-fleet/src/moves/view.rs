@@ -84,7 +84,7 @@ impl Seen<'_> {
 
 impl<'a> View<'a> {
     pub(super) fn new(order: &'a Order<'a>, instances: &'a [Instance], routes: Option<&'a RouteState>) -> Self {
-        let routed = |routes: &&RouteState| order.traffic != Traffic::NotRouted || !routes.members.is_empty();
+        let routed = |routes: &&RouteState| !order.traffic.is_worker() || !routes.members.is_empty();
         let routes = routes.filter(routed);
         let members: BTreeMap<&InstanceId, &Routed> =
             routes.iter().flat_map(|routes| &routes.members).map(|routed| (&routed.member.instance, routed)).collect();
