@@ -334,7 +334,7 @@ fn is_settled(world: &World, told: &Told) -> bool {
     let routed = told.traffic.serves();
     let all_in = !routed || world.admitted("old") + world.admitted("new") == (from + to) as usize;
     let spread = match &told.traffic {
-        Traffic::NotRouted => true,
+        Traffic::NotRouted | Traffic::InPlace => true,
         Traffic::None => world.routes.spread == Spread::None && world.routes.members.is_empty(),
         Traffic::Pooled => world.routes.spread == Spread::Pooled,
         Traffic::Split(ordered) => matches!(&world.routes.spread, Spread::Split { split, .. } if split == ordered),

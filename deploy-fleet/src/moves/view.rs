@@ -3,7 +3,7 @@
 use deploy_core::time::after;
 use deploy_core::{
     Evidence, Folded, Health, Instance, InstanceId, InstanceState, Order, OrderSide, RouteState, Routed, Side, Spread,
-    Timestamp, Traffic,
+    Timestamp,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
