@@ -48,7 +48,7 @@ impl Sight {
         match &order.traffic {
             Traffic::None => None,
             Traffic::Split(split) => self.has_all(split).then(|| side_of(order, split)).flatten(),
-            Traffic::NotRouted | Traffic::Pooled => {
+            Traffic::NotRouted | Traffic::InPlace | Traffic::Pooled => {
                 let mut ordered = order.sides().filter(|ordered| ordered.count > 0);
                 let only = ordered.next().filter(|_| ordered.next().is_none())?;
                 self.others_go(&only.side, next).then_some(only)

@@ -47,7 +47,7 @@ pub(super) fn need(view: &View<'_>, role: Role) -> u32 {
 fn spread(order: &Order<'_>, traffic: &Traffic) -> Spread {
     let side = |ordered: &Option<deploy_core::OrderSide>| ordered.as_ref().map(|ordered| ordered.side.clone());
     match traffic {
-        Traffic::NotRouted | Traffic::None => Spread::None,
+        Traffic::NotRouted | Traffic::InPlace | Traffic::None => Spread::None,
         Traffic::Pooled => Spread::Pooled,
         Traffic::Split(split) => {
             Spread::Split { from: side(&order.from), to: side(&order.to), split: split.clone().ordered() }

@@ -3,7 +3,7 @@
 use deploy_core::time::after;
 use deploy_core::{
     Evidence, Folded, Health, Instance, InstanceId, InstanceState, Order, OrderSide, RouteState, Routed, Side, Spread,
-    Timestamp, Traffic,
+    Timestamp,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -84,7 +84,7 @@ impl Seen<'_> {
 
 impl<'a> View<'a> {
     pub(super) fn new(order: &'a Order<'a>, instances: &'a [Instance], routes: Option<&'a RouteState>) -> Self {
-        let routed = |routes: &&RouteState| order.traffic != Traffic::NotRouted || !routes.members.is_empty();
+        let routed = |routes: &&RouteState| !order.traffic.is_worker() || !routes.members.is_empty();
         let routes = routes.filter(routed);
         let members: BTreeMap<&InstanceId, &Routed> =
             routes.iter().flat_map(|routes| &routes.members).map(|routed| (&routed.member.instance, routed)).collect();
