@@ -38,9 +38,13 @@ impl Change<'_> {
         self.workload.is_exclusive()
     }
 
-    /// The traffic, or none to speak of for a worker.
+    /// The traffic; a worker has none: what is pooled replaces in place there.
     pub fn traffic(&self, traffic: Traffic) -> Traffic {
-        if self.is_routed() { traffic } else { Traffic::NotRouted }
+        match traffic {
+            traffic if self.is_routed() => traffic,
+            Traffic::Pooled => Traffic::InPlace,
+            _ => Traffic::NotRouted,
+        }
     }
 
     /// An amount of the workload's count as asked for.
