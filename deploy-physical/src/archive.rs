@@ -147,7 +147,7 @@ pub(crate) fn inside(path: &Path) -> Option<PathBuf> {
 }
 
 /// The target of a symbolic link at a path, if it cannot lead outside.
-pub(crate) fn link_inside<'a>(at: &Path, target: &'a Path, named: &Path) -> Result<&'a Path> {
+fn link_inside<'a>(at: &Path, target: &'a Path, named: &Path) -> Result<&'a Path> {
     let ups = target.components().take_while(|piece| *piece == Component::ParentDir).count();
     let rest: PathBuf = target.components().skip(ups).collect();
     let depth = at.components().count().saturating_sub(1);

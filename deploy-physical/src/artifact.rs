@@ -1,12 +1,12 @@
 //! Bits: checked against their digest, unpacked into a tree that can be shipped.
 
-use crate::archive::{Bounds, inside, link_inside, unpack};
+use crate::archive::{Bounds, inside, unpack};
 use crate::error::io;
-use deploy_core::{Error, FileSource, Result};
+use deploy_core::{DirectoryDigest, Error, FileSource, Result};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufReader, Read, Seek as _, Write};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Builds the tree of an artifact file in a directory that is there and empty. Blocking.
@@ -40,51 +40,12 @@ pub(crate) fn stage_dir(source: &FileSource, into: &Path, bounds: Bounds) -> Res
     if !fs::metadata(path).map_err(|error| io("read", path, error))?.is_dir() {
         return Err(Error::invalid(format!("{} is no directory", path.display())));
     }
-    let mut copying = Copying { from: path, into, bounds, size: 0, entries: 0, listing: Vec::new() };
+    let mut copying = Copying { from: path, into, bounds, size: 0, entries: 0, digest: DirectoryDigest::new() };
     copying.dir(Path::new(""))?;
-    copying.listing.sort();
-    if !copying.listing.iter().any(|(_, line)| !line.starts_with("link")) {
+    if copying.digest.is_empty() {
         return Err(empty("directory", path));
     }
-    held(path, "directory", source, copying.size, &listed(&copying.listing))
-}
-
-/// The SHA-256 and the size of an artifact file or a directory, as a [`FileSource`] is held to them. Blocking.
-///
-/// Of a file it is that of its content. Of a directory it is that of a listing with a line for each file and symbolic
-/// link, ordered by path: the relative path, a zero byte, `755` or `644` (whether its owner may execute it) or `link`, a
-/// zero byte, the digest of its content in hexadecimal or the link's target, a line end.
-///
-/// # Errors
-/// `NotFound`, `Denied`, `Unavailable`.
-pub fn digest(path: &Path) -> Result<(String, u64)> {
-    if !fs::metadata(path).map_err(|error| io("read", path, error))?.is_dir() {
-        return copied(path, &mut io::sink()).map(|(size, digest)| (digest, size));
-    }
-    let mut listing = Vec::new();
-    let mut size = 0;
-    let mut dirs = vec![PathBuf::new()];
-    while let Some(dir) = dirs.pop() {
-        for name in names(&path.join(&dir))? {
-            let relative = dir.join(name);
-            let from = path.join(&relative);
-            let found = fs::symlink_metadata(&from).map_err(|error| io("read", &from, error))?;
-            if found.is_dir() {
-                dirs.push(relative);
-                continue;
-            }
-            let line = if found.is_symlink() {
-                linked(&fs::read_link(&from).map_err(|error| io("read", &from, error))?)
-            } else {
-                let (bytes, digest) = copied(&from, &mut io::sink())?;
-                size += bytes;
-                filed(found.permissions().mode(), &digest)
-            };
-            listing.push((relative, line));
-        }
-    }
-    listing.sort();
-    Ok((listed(&listing), size))
+    held(path, "directory", source, copying.size, &copying.digest.finish())
 }
 
 enum Packing {
@@ -121,7 +82,7 @@ fn single(mut copy: impl Read, path: &Path, into: &Path) -> Result<u64> {
 
 /// Copies a file and tells its size and digest.
 fn copied(path: &Path, to: &mut impl Write) -> Result<(u64, String)> {
-    let copy = || {
+    let mut copy = || {
         let mut file = File::open(path)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is no file"));
@@ -175,14 +136,14 @@ fn held(path: &Path, what: &str, source: &FileSource, size: u64, digest: &str) -
     }
 }
 
-/// Copies a tree, and lists it on the way.
+/// Copies a tree, and takes its digest on the way.
 struct Copying<'a> {
     from: &'a Path,
     into: &'a Path,
     bounds: Bounds,
     size: u64,
     entries: u64,
-    listing: Vec<(PathBuf, String)>,
+    digest: DirectoryDigest,
 }
 
 impl Copying<'_> {
@@ -196,33 +157,28 @@ impl Copying<'_> {
             }
             let relative = dir.join(name);
             let (from, to) = (self.from.join(&relative), self.into.join(&relative));
-            let found = fs::symlink_metadata(&from).map_err(|error| io("read", &from, error))?;
-            if found.is_dir() {
+            if fs::symlink_metadata(&from).map_err(|error| io("read", &from, error))?.is_dir() {
                 fs::create_dir(&to).map_err(|error| io("make the directory", &to, error))?;
                 self.dir(&relative)?;
-            } else if found.is_symlink() {
-                self.link(&relative, &from, &to)?;
             } else {
-                self.file(relative, &from, &to, found.permissions().mode())?;
+                self.file(&relative, &from, &to)?;
             }
         }
         Ok(())
     }
 
-    fn link(&mut self, relative: &Path, from: &Path, to: &Path) -> Result<()> {
-        let target = fs::read_link(from).map_err(|error| io("read", from, error))?;
-        symlink(link_inside(relative, &target, from)?, to).map_err(|error| io("link", to, error))?;
-        self.listing.push((relative.to_owned(), linked(&target)));
-        Ok(())
-    }
-
-    fn file(&mut self, relative: PathBuf, from: &Path, to: &Path, mode: u32) -> Result<()> {
+    /// Copies a file; a link to a file counts as that file.
+    fn file(&mut self, relative: &Path, from: &Path, to: &Path) -> Result<()> {
+        let found = fs::metadata(from).map_err(|error| io("read", from, error))?;
+        let named = relative.to_str().filter(|_| found.is_file()).ok_or_else(|| {
+            Error::invalid(format!("{} is neither a file nor a directory, or has a name that is not UTF-8", from.display()))
+        })?;
         let mut file = File::create_new(to).map_err(|error| io("write", to, error))?;
         let (size, digest) = copied(from, &mut file)?;
         self.size += size;
-        let mode = mode & 0o777 | 0o400;
+        let mode = found.permissions().mode() & 0o777 | 0o400;
         file.set_permissions(Permissions::from_mode(mode)).map_err(|error| io("write", to, error))?;
-        self.listing.push((relative, filed(mode, &digest)));
+        self.digest.add(named, mode & 0o100 != 0, digest);
         Ok(())
     }
 }
@@ -230,25 +186,6 @@ impl Copying<'_> {
 fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
     let read = || fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>();
     read().map_err(|error| io("list", dir, error))
-}
-
-fn filed(mode: u32, digest: &str) -> String {
-    format!("{}\0{digest}", if mode & 0o100 == 0 { "644" } else { "755" })
-}
-
-fn linked(target: &Path) -> String {
-    format!("link\0{}", target.display())
-}
-
-fn listed(listing: &[(PathBuf, String)]) -> String {
-    let mut hasher = Sha256::new();
-    for (path, line) in listing {
-        hasher.update(path.as_os_str().as_encoded_bytes());
-        hasher.update(b"\0");
-        hasher.update(line.as_bytes());
-        hasher.update(b"\n");
-    }
-    hex(&hasher.finalize())
 }
 
 /// A relative path that stays where it is; none for one that leads outside.

@@ -22,99 +22,99 @@ use std::path::{Path, PathBuf};
 /// ```
 /// A `.` cannot be in a name, so no two of application and environment share a directory. A root belongs to one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     dir: PathBuf,
 }
 
 impl Layout {
     /// The directories of a track.
-    pub fn of(root: &Path, track: &TrackRef) -> Self {
+    pub(crate) fn of(root: &Path, track: &TrackRef) -> Self {
         let application = format!("{}.{}", track.application, track.environment);
         Self { dir: root.join("apps").join(application).join(track.workload.as_str()) }
     }
 
     /// All of it.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// The lock that every write holds.
-    pub fn lock(&self) -> PathBuf {
+    pub(crate) fn lock(&self) -> PathBuf {
         self.dir.join("lock")
     }
 
     /// The newest token that wrote.
-    pub fn token(&self) -> PathBuf {
+    pub(crate) fn token(&self) -> PathBuf {
         self.dir.join("token")
     }
 
     /// All releases.
-    pub fn releases(&self) -> PathBuf {
+    pub(crate) fn releases(&self) -> PathBuf {
         self.dir.join("releases")
     }
 
     /// The bits of a revision.
-    pub fn release(&self, revision: &RevisionId) -> PathBuf {
+    pub(crate) fn release(&self, revision: &RevisionId) -> PathBuf {
         self.releases().join(piece(revision.as_str()))
     }
 
     /// What serves.
-    pub fn current(&self) -> PathBuf {
+    pub(crate) fn current(&self) -> PathBuf {
         self.dir.join("current")
     }
 
     /// What was prepared.
-    pub fn revisions(&self) -> PathBuf {
+    pub(crate) fn revisions(&self) -> PathBuf {
         self.dir.join("revisions")
     }
 
     /// What was prepared of a revision.
-    pub fn revision(&self, revision: &RevisionId) -> PathBuf {
+    pub(crate) fn revision(&self, revision: &RevisionId) -> PathBuf {
         self.revisions().join(piece(&format!("{revision}.json")))
     }
 
     /// The secrets of all revisions.
-    pub fn all_secrets(&self) -> PathBuf {
+    pub(crate) fn all_secrets(&self) -> PathBuf {
         self.dir.join("secrets")
     }
 
     /// The secrets of a revision.
-    pub fn secrets(&self, revision: &RevisionId) -> PathBuf {
+    pub(crate) fn secrets(&self, revision: &RevisionId) -> PathBuf {
         self.all_secrets().join(piece(&format!("{revision}.json")))
     }
 
     /// What releases have in common.
-    pub fn shared(&self) -> PathBuf {
+    pub(crate) fn shared(&self) -> PathBuf {
         self.dir.join("shared")
     }
 
     /// What runs.
-    pub fn instances(&self) -> PathBuf {
+    pub(crate) fn instances(&self) -> PathBuf {
         self.dir.join("instances")
     }
 
     /// One that runs.
-    pub fn instance(&self, id: &InstanceId) -> PathBuf {
+    pub(crate) fn instance(&self, id: &InstanceId) -> PathBuf {
         self.instances().join(piece(id.as_str()))
     }
 
     /// What ran.
-    pub fn ended(&self) -> PathBuf {
+    pub(crate) fn ended(&self) -> PathBuf {
         self.dir.join("ended")
     }
 
     /// One that ran.
-    pub fn ended_one(&self, id: &InstanceId) -> PathBuf {
+    pub(crate) fn ended_one(&self, id: &InstanceId) -> PathBuf {
         self.ended().join(piece(id.as_str()))
     }
 
     /// One-shot effects.
-    pub fn tasks(&self) -> PathBuf {
+    pub(crate) fn tasks(&self) -> PathBuf {
         self.dir.join("tasks")
     }
 
     /// What stood before.
-    pub fn backup(&self) -> PathBuf {
+    pub(crate) fn backup(&self) -> PathBuf {
         self.dir.join("backup")
     }
 }

@@ -16,6 +16,7 @@ use tokio::process::Command;
 
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 const OUTPUT_MOST: u64 = 1 << 20;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// This machine, as a [`Host`].
 #[derive(Debug, Clone)]
@@ -162,11 +163,9 @@ impl Host for LocalHost {
     }
 
     async fn ended(&self, process: &Process) {
-        if procfs::wait(process).await.is_some() {
-            return;
-        }
-        while procfs::is_alive(process) {
-            tokio::time::sleep(Duration::from_millis(250)).await;
+        // A pidfd could be waited for, but tokio's way to do so is unsafe.
+        while procfs::may_live(process) {
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

@@ -9,8 +9,6 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// A line of /proc/PID/stat, as far as it is needed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,11 +85,10 @@ pub(crate) fn signal(process: &Process, signal: Signal) -> Result<bool> {
     }
 }
 
-/// Waits until a process has ended; none where this cannot be waited for.
-pub(crate) async fn wait(process: &Process) -> Option<()> {
-    let Some(handle) = open(process).ok()? else { return Some(()) };
-    let handle = AsyncFd::with_interest(handle, Interest::READABLE).ok()?;
-    handle.readable().await.ok().map(drop)
+/// Whether a process that was ours may still live: cheaper than [`is_alive`], for asking often.
+pub(crate) fn may_live(process: &Process) -> bool {
+    let stat = Stat::of(process.pid).filter(|stat| !stat.has_ended());
+    stat.is_some_and(|stat| process.started.is_none_or(|started| started == stat.started))
 }
 
 /// Ports with a listener on any address.

@@ -95,3 +95,10 @@ pub enum State {
     /// It was asked for and never came to run.
     Never,
 }
+
+impl State {
+    /// Whether it runs, asked to end or not.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Running | Self::Stopping(_))
+    }
+}

@@ -31,6 +31,12 @@ impl Blocks {
         (0..self.slots).map(move |index| first + index)
     }
 
+    /// All ports that belong to a slot.
+    pub(crate) fn of_slot(&self, slot: u16) -> impl Iterator<Item = u16> {
+        let index = slot - self.starts.first().copied().unwrap_or_default();
+        self.starts.iter().map(move |start| start + index)
+    }
+
     /// The ports of a slot by name, the routed one the slot's own.
     pub(crate) fn ports(&self, slot: u16, routed: Option<&Name>, names: &BTreeMap<Name, u16>) -> BTreeMap<Name, u16> {
         let index = slot - self.starts.first().copied().unwrap_or_default();
