@@ -111,6 +111,7 @@ proptest! {
             let Some(split) = desired.traffic.split() else { continue };
             let (stable, candidate) = (desired.stable.of(workload.replicas), desired.candidate.of(workload.replicas));
             prop_assert!(!split.serves_candidate() || candidate > 0, "{desired:?}");
+            prop_assert!(candidate >= split.candidate.of(workload.replicas), "{desired:?}");
             prop_assert!(!split.serves_stable() || stable == workload.replicas, "{desired:?}");
         }
     }
