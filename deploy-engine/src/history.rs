@@ -1,7 +1,7 @@
 //! What was brought in before, for plans and ways back.
 
-use deploy_core::planner::Known;
-use deploy_core::{DeploymentId, Filter, Name, Record, Release, Result, Revision, Scope, Status, Store, TrackRef};
+use deploy_core::planner::{Known, KnownRevision};
+use deploy_core::{DeploymentId, Filter, Name, Record, Release, Result, Scope, Status, Store, TrackRef};
 
 /// So many earlier deployments are looked at.
 const DEPTH: usize = 50;
@@ -10,9 +10,9 @@ const DEPTH: usize = 50;
 pub(crate) async fn known(store: &dyn Store, scope: &Scope) -> Result<Known> {
     let mut known = Known::default();
     for record in ended(store, scope).await?.iter().rev() {
-        remember(&mut known, record);
+        remember(&mut known, record)?;
         if record.status() == Status::Completed {
-            known.last = tracks_of(&record.request.release, &scope.environment);
+            known.completed(&record.request.release, &scope.environment)?;
         }
     }
     Ok(known)
@@ -44,44 +44,24 @@ async fn ended(store: &dyn Store, scope: &Scope) -> Result<Vec<Record>> {
     Ok(records)
 }
 
-fn remember(known: &mut Known, record: &Record) {
-    let Some(plan) = record.plan.as_deref() else { return };
+/// What ran before it is remembered too: its own deployment may be further back than is looked.
+fn remember(known: &mut Known, record: &Record) -> Result<()> {
+    let Some(plan) = record.plan.as_deref() else { return Ok(()) };
     for (track, planned) in &plan.tracks {
-        for party in planned.parties() {
-            add(known, track, &party.revision, party.count, party.version.clone());
-        }
+        let stable = planned.stable.iter().filter(|party| party.revision.spec.is_some());
+        known.revisions.extend(stable.map(|party| KnownRevision {
+            track: track.clone(),
+            revision: party.revision.clone(),
+            count: party.count,
+            version: party.version.clone(),
+            routed: planned.routed,
+            exclusive: planned.exclusive,
+        }));
     }
-    let (release, environment) = (&record.request.release, &record.scope.environment);
-    for name in release.spec.workloads.keys() {
-        let Ok(resolved) = release.resolve(environment, name) else { continue };
-        let track = track_of(release, environment, name, resolved.target);
-        add(known, &track, &resolved.revision, resolved.workload.replicas, release.spec.version.clone());
-    }
-}
-
-fn add(known: &mut Known, track: &TrackRef, revision: &Revision, count: u32, version: Option<String>) {
-    if revision.spec.is_some() {
-        known.revisions.retain(|(at, one, ..)| at != track || one.id != revision.id);
-        known.revisions.push((track.clone(), revision.clone(), count, version));
-    }
-}
-
-fn track_of(release: &Release, environment: &Name, workload: &Name, target: Name) -> TrackRef {
-    TrackRef {
-        application: release.spec.application.clone(),
-        environment: environment.clone(),
-        workload: workload.clone(),
-        target,
-    }
+    known.add(&record.request.release, &record.scope.environment)
 }
 
 /// Every track of a release in an environment.
 pub(crate) fn tracks_of(release: &Release, environment: &Name) -> Vec<TrackRef> {
-    let names = release.spec.workloads.keys();
-    names
-        .filter_map(|name| {
-            let target = release.resolve(environment, name).ok()?.target;
-            Some(track_of(release, environment, name, target))
-        })
-        .collect()
+    deploy_core::planner::tracks(release, environment, &Known::default()).unwrap_or_default()
 }

@@ -115,10 +115,7 @@ impl Session {
             return;
         }
         let (core, record) = (self.core.clone(), self.record.clone());
-        let known = deploy_core::planner::Known {
-            revisions: self.known.revisions.clone(),
-            last: self.known.last.clone(),
-        };
+        let known = self.known.clone();
         let work = async move { core.plan(&record.request.release, &record.scope.environment, &known).await };
         self.calls.begin(Key::Plan, work, |session, made| {
             let made = made.map(Arc::new).map_err(Problem::from);

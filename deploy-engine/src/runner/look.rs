@@ -2,8 +2,7 @@
 
 use super::session::Session;
 use deploy_core::machine::{self, Call, Claim, Problem};
-use deploy_core::record::Grip;
-use deploy_core::{Event, Result, Timestamp, TrackRef, What};
+use deploy_core::{Event, Grip, Result, Timestamp, TrackRef, What};
 use futures::future::join_all;
 use std::sync::Arc;
 

@@ -49,8 +49,8 @@ enum How {
 impl Probes {
     /// Takes in what instances of this deployment may be made from.
     pub(super) fn learn(&mut self, record: &Record, known: &Known) {
-        for (_, revision, _, version) in &known.revisions {
-            self.learn_one(&revision.id, revision.spec.as_ref(), version.as_ref());
+        for known in &known.revisions {
+            self.learn_one(&known.revision.id, known.revision.spec.as_ref(), known.version.as_ref());
         }
         let (release, environment) = (&record.request.release, &record.scope.environment);
         for name in release.spec.workloads.keys() {

@@ -240,7 +240,7 @@ impl Session {
     }
 
     /// Our own writes give hints too: only what was asked is a reason to look.
-    async fn is_asked(&self) -> bool {
+    async fn is_asked(&mut self) -> bool {
         self.core.store.signals(&self.id, self.record.signals).await.is_ok_and(|signals| !signals.is_empty())
     }
 }

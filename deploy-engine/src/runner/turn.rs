@@ -38,7 +38,7 @@ impl Session {
     }
 
     /// The unfinished deployments of the scope that were asked for before this one.
-    async fn ahead(&self) -> Result<Vec<DeploymentId>> {
+    async fn ahead(&mut self) -> Result<Vec<DeploymentId>> {
         let filter = Filter {
             application: Some(self.scope.application.clone()),
             environment: Some(self.scope.environment.clone()),
@@ -50,7 +50,7 @@ impl Session {
     }
 
     /// Asks those ahead to make room, each once.
-    async fn supersede(&self, ahead: &[DeploymentId]) -> Result<()> {
+    async fn supersede(&mut self, ahead: &[DeploymentId]) -> Result<()> {
         if self.record.request.on_busy != OnBusy::Supersede {
             return Ok(());
         }
