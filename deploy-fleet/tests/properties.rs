@@ -79,7 +79,7 @@ fn steps(plan: Plan, n: u32) -> Vec<(OrderKind, u32, u32, Traffic)> {
     let part = n.div_ceil(4);
     match plan {
         Plan::InPlace => vec![(InPlace, 0, n, Traffic::Pooled)],
-        Plan::Workers => vec![(InPlace, 0, n, Traffic::NotRouted)],
+        Plan::Workers => vec![(InPlace, 0, n, Traffic::InPlace)],
         Plan::BlueGreen => {
             vec![(Grow, n, n, percent(0)), (Shift, n, n, percent(100)), (Shrink, 0, n, percent(100))]
         }
@@ -93,7 +93,7 @@ fn steps(plan: Plan, n: u32) -> Vec<(OrderKind, u32, u32, Traffic)> {
         Plan::Recreate => {
             vec![(Shift, n, 0, Traffic::None), (Shrink, 0, 0, Traffic::None), (InPlace, 0, n, Traffic::Pooled)]
         }
-        Plan::Exclusive => vec![(InPlace, 0, 1, Traffic::NotRouted)],
+        Plan::Exclusive => vec![(InPlace, 0, 1, Traffic::InPlace)],
         Plan::Back => vec![
             (Grow, n, part, percent(0)),
             (Shift, n, part, percent(25)),
@@ -142,7 +142,7 @@ fn way() -> impl Strategy<Value = Way> {
 impl Way {
     fn world(&self) -> World {
         let first = &self.orders[0];
-        let routed = first.traffic != Traffic::NotRouted;
+        let routed = !first.traffic.is_worker();
         let mut world = World::serving(0, if routed { Spread::Pooled } else { Spread::None });
         for _ in 0..first.count {
             world.run("old", routed);
@@ -263,7 +263,7 @@ impl Before<'_> {
 
     fn check_members(&self, moves: &Moves) -> Result<(), TestCaseError> {
         let told: Vec<_> = self.world.routes.members.iter().map(|routed| routed.member.clone()).collect();
-        if self.told.traffic == Traffic::NotRouted {
+        if self.told.traffic.is_worker() {
             prop_assert!(moves.routes.is_none());
             return Ok(());
         }

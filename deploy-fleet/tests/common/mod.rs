@@ -140,7 +140,7 @@ impl Told {
     }
 
     pub fn moves(&self, world: &World) -> Moves {
-        let routes = (self.traffic != Traffic::NotRouted).then_some(&world.routes);
+        let routes = (!self.traffic.is_worker()).then_some(&world.routes);
         deploy_fleet::moves(&self.order(world), &world.instances(), &world.slots(), routes)
     }
 }
