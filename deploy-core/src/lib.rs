@@ -53,6 +53,7 @@
 //!     web.replicas = 4;
 //!     web.ports.insert("http".parse()?, 8080);
 //!     let spec = Spec::new("shop".parse()?).version(version).workload("web".parse()?, web);
+//!     let spec = spec.strategy(StrategyRef::named("half_then_all"));
 //!     Release::new(spec.environment("production".parse()?, "here".parse()?))
 //! }
 //!
@@ -90,10 +91,18 @@
 //! # }
 //! ```
 //!
-//! It prints (the last columns, `holds`, `until` and `way back`, are left out here):
+//! It prints:
 //!
 //! ```text
-//! @@TABLE@@
+//! shop 2.0 -> production · made from what ran at 00:00:00Z · release a521b75f9c346185
+//!
+//! web on here · half_then_all  stable  candidate  traffic  ready  known by    holds    until  way back
+//!   1 half               4       2          50%      4..7   data plane  healthy  +10m   stable 100%, all of it
+//!   2 all                4       4          100%     4..9   data plane  healthy  +10m   stable 100%, all of it
+//! ── commit: all workloads together ──
+//!   3 stable goes        0       4          100%     4..5   data plane  healthy  +10m   a new deployment
+//!
+//! the whole way takes at most 30m, the way back 20m
 //! ```
 //!
 //! # The traits
