@@ -5,8 +5,8 @@ use super::write::{Write, json};
 use super::{Sqlite, locked};
 use async_trait::async_trait;
 use deploy_core::{
-    Actor, Ask, Creation, DeploymentId, Error, Event, Filter, Kind, Lease, OnBusy, Record, Request, Result, Scope,
-    Signal, Store, Summary, Timestamp, What, time,
+    Actor, Ask, Creation, DeploymentId, Error, Event, Filter, Kind, Lease, Name, OnBusy, Record, Request, Result,
+    Scope, Signal, Store, Summary, Timestamp, What, time,
 };
 use futures::stream::{BoxStream, StreamExt as _};
 use std::time::Duration;
@@ -78,8 +78,8 @@ impl Store for Sqlite {
             FROM deployments WHERE (?1 IS NULL OR application = ?1) AND (?2 IS NULL OR environment = ?2)
             AND (?3 IS NULL OR active = ?3) ORDER BY seq DESC LIMIT ?4";
         let rows: Vec<SummaryRow> = sqlx::query_as(SQL)
-            .bind(filter.application.as_ref().map(|name| name.as_str()))
-            .bind(filter.environment.as_ref().map(|name| name.as_str()))
+            .bind(filter.application.as_ref().map(Name::as_str))
+            .bind(filter.environment.as_ref().map(Name::as_str))
             .bind(filter.active)
             .bind(filter.limit.map_or(-1, |limit| signed(limit as u64)))
             .fetch_all(&self.0.readers)
