@@ -1,8 +1,8 @@
 //! What a deployer is told, and what it answers.
 
 use crate::{
-    Budget, Disposition, Error, Folded, InstanceId, InstanceSpec, Kind, Name, Place, Revision, Side, Timestamp, Token,
-    TrackRef, Traffic,
+    Budget, Disposition, Error, Folded, Frame, InstanceId, InstanceSpec, Kind, Name, Place, Revision, Side, Spread,
+    Timestamp, Token, TrackRef, Traffic,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +90,13 @@ impl Order<'_> {
     /// A side of the order by what it is.
     pub fn side(&self, side: &Side) -> Option<&OrderSide> {
         self.sides().find(|ordered| ordered.side == *side)
+    }
+
+    /// The traffic as a router is told it, and as an observation has to show it once the order is settled.
+    pub fn spread(&self) -> Spread {
+        let of = |ordered: &Option<OrderSide>| ordered.as_ref().map(|ordered| ordered.side.clone());
+        let (from, to) = (of(&self.from), of(&self.to));
+        Frame { from: from.as_ref(), to: to.as_ref() }.spread(&self.traffic)
     }
 
     /// Folded health of an instance, with whether it has been well for the min ready time.

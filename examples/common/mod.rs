@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each example uses its part")]
 
 use deploy::core::{Instances as _, TrackRef};
+use deploy::engine::Builder;
 use deploy::physical::Machine;
 use deploy::prelude::*;
 use deploy::traffic::{ProxyClient, ProxyProcess, ProxySettings};
@@ -85,12 +86,15 @@ impl Site {
 
     /// An engine with its records in SQLite and this machine as its target. It takes over what was left unfinished.
     pub(crate) async fn engine(&self) -> Result<Engine> {
-        Engine::builder()
+        self.builder().await?.build().await
+    }
+
+    /// The same, to be given more.
+    pub(crate) async fn builder(&self) -> Result<Builder> {
+        Ok(Engine::builder()
             .store(Sqlite::open(self.root.join("deploy.db")).await?)
             .target("here", Fleet::new(self.machine()?, self.proxy()))
-            .metrics("here", self.proxy())
-            .build()
-            .await
+            .metrics("here", self.proxy()))
     }
 
     /// A release of the demonstration application: three processes of this very program.
