@@ -183,7 +183,9 @@ impl Session {
     fn after_trouble(&self, track: &TrackRef, turn: &Turn) -> Option<Timestamp> {
         let now = self.clock.now();
         let known = self.record.tracks.get(track).map(|state| &state.troubles);
-        let age = |at: &String| known.and_then(|known| known.get(at)).map_or(Duration::ZERO, |(since, _)| time::between(*since, now));
+        let age = |at: &String| {
+            known.and_then(|known| known.get(at)).map_or(Duration::ZERO, |(since, _)| time::between(*since, now))
+        };
         let youngest = turn.troubles.iter().map(|trouble| age(&trouble.at)).min()?;
         Some(time::after(now, (youngest / 4).clamp(Duration::from_millis(500), Duration::from_secs(15))))
     }
