@@ -175,7 +175,7 @@ impl Core {
 
     /// What can be refused at once: unknown environment, target, strategy.
     pub(crate) fn validate(&self, release: &Release, environment: &Name) -> Result<()> {
-        for (workload, _) in &release.spec.workloads {
+        for workload in release.spec.workloads.keys() {
             let resolved = release.resolve(environment, workload)?;
             if !self.targets.contains_key(&resolved.target) {
                 return Err(self.unknown_target(workload, &resolved.target));

@@ -22,7 +22,7 @@ impl Session {
     /// Begins all that is to be done and not under way already.
     pub(super) fn act(&mut self, effects: Vec<Effect>, now: Timestamp) {
         let converges = effects.iter().any(|effect| matches!(effect, Effect::Converge { .. }));
-        let seen = converges.then(|| Arc::new(self.seen.clone())).unwrap_or_default();
+        let seen = if converges { Arc::new(self.seen.clone()) } else { Arc::default() };
         for effect in effects {
             match effect {
                 Effect::ReadToken { track } => self.read_token(track),
@@ -328,8 +328,11 @@ fn waiting(gate: &str, why: &str) -> Decision {
     Decision::Waiting
 }
 
+/// Stable and the candidate, as far as there are.
+type Sides = (Option<Side>, Option<Side>);
+
 /// The sides that a track's stage moves between, and when the stage began.
-fn sides(record: &Record, track: &TrackRef) -> Option<((Option<Side>, Option<Side>), Timestamp)> {
+fn sides(record: &Record, track: &TrackRef) -> Option<(Sides, Timestamp)> {
     let (planned, state) = record.track(track)?;
     let stage = record.stage(planned, state)?;
     Some(((stage.from.clone(), stage.to.clone()), state.stage_began))
@@ -339,7 +342,7 @@ fn sides(record: &Record, track: &TrackRef) -> Option<((Option<Side>, Option<Sid
 async fn figures(
     core: &crate::engine::Core,
     track: &TrackRef,
-    (stable, candidate): (Option<Side>, Option<Side>),
+    (stable, candidate): Sides,
     since: Timestamp,
 ) -> Result<Sample> {
     let Some(source) = core.metrics.get(&track.target) else { return Ok(Sample::default()) };

@@ -58,7 +58,7 @@ impl Probes {
             }
         }
         let planned = record.plan.iter().flat_map(|plan| plan.tracks.values());
-        for party in planned.flat_map(|track| track.parties()) {
+        for party in planned.flat_map(deploy_core::Track::parties) {
             self.learn_one(&party.revision.id, party.revision.spec.as_ref(), party.version.as_ref());
         }
     }
@@ -208,14 +208,14 @@ impl Session {
                 Err(_) => Ok(Ok(Health::Unhealthy)),
             }
         };
-        self.calls.begin(key, work, move |session, answer| session.answered(of, answer.and_then(|answer| answer)));
+        self.calls.begin(key, work, move |session, answer| session.answered(&of, answer.and_then(|answer| answer)));
     }
 
-    fn answered(&mut self, of: (TrackRef, InstanceId), answer: Result<Health>) -> bool {
+    fn answered(&mut self, of: &(TrackRef, InstanceId), answer: Result<Health>) -> bool {
         crate::metrics::probed(answer.as_ref().ok().copied());
-        let (track, instance) = &of;
+        let (track, instance) = of;
         let now = self.clock.now();
-        let Some(asked) = self.probes.asked.get_mut(&of) else { return false };
+        let Some(asked) = self.probes.asked.get_mut(of) else { return false };
         asked.said = answer.as_ref().map_or_else(ToString::to_string, ToString::to_string);
         asked.fold.sample(now, answer.unwrap_or_default());
         let folded = self.record.settle_health(track, instance, asked.fold.folded());
