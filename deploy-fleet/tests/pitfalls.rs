@@ -373,3 +373,86 @@ fn an_autoscaler_may_live_above_the_count() {
     assert_eq!(draining(&told.moves(&world)).len(), 2);
     world.routes.spread = Spread::Pooled;
 }
+
+#[test]
+fn no_side_goes_below_what_its_share_needs_though_the_other_side_is_ready() {
+    let mut world = World::serving(4, split(0));
+    for _ in 0..3 {
+        world.run("new", true);
+    }
+    for id in world.of("old").iter().take(2) {
+        world.fold(id, Health::Unknown, at(0));
+    }
+    let told = Told::new(OrderKind::Grow, 3, 3, percent(0)).limits(3, 8);
+    assert!(told.moves(&world).is_empty());
+}
+
+#[test]
+fn nobody_is_retired_before_the_traffic_is_seen_to_be_as_ordered() {
+    let mut world = World::serving(2, split(50));
+    for _ in 0..2 {
+        world.run("new", true);
+    }
+    let told = Told::new(OrderKind::Shrink, 0, 2, percent(100)).limits(2, 4);
+    let moves = told.moves(&world);
+    assert_eq!((spread(&moves), draining(&moves).len()), (Some(&split(100)), 0));
+    world.carry_out(&moves);
+    assert_eq!(draining(&told.moves(&world)).len(), 2);
+}
+
+#[test]
+fn what_comes_back_is_admitted_again_although_it_still_drains() {
+    let mut world = World::serving(2, split(0));
+    world.load = 50;
+    let ill = world.of("old").remove(0);
+    world.sicken(&ill, SECOND);
+    let told = Told::new(OrderKind::Grow, 2, 0, percent(0)).limits(2, 3).min_ready(SECOND);
+    let moves = told.moves(&world);
+    world.carry_out(&moves);
+    assert_eq!(world.admitted("old"), 1);
+    world.tick(SECOND);
+    world.tick(SECOND / 2);
+    let moves = told.moves(&world);
+    assert!(moves.routes.is_none(), "it is well, but not for long enough");
+    world.tick(SECOND / 2);
+    let moves = told.moves(&world);
+    world.carry_out(&moves);
+    assert_eq!(world.admitted("old"), 2);
+}
+
+#[test]
+fn one_that_leaves_comes_back_when_the_rest_is_too_few() {
+    let mut world = World::serving(1, Spread::Pooled);
+    world.run("new", true);
+    world.load = 50;
+    let told = Told::new(OrderKind::InPlace, 0, 1, Traffic::Pooled).limits(1, 2);
+    let moves = told.moves(&world);
+    world.carry_out(&moves);
+    assert_eq!((world.admitted("old"), world.admitted("new")), (0, 1));
+    let ill = world.of("new").remove(0);
+    world.sicken(&ill, SECOND);
+    let moves = told.moves(&world);
+    world.carry_out(&moves);
+    assert_eq!((world.admitted("old"), world.admitted("new")), (1, 0));
+}
+
+#[test]
+fn thousands_of_instances_are_no_matter() {
+    let mut world = World::new(100, 100);
+    world.routes.spread = Spread::Pooled;
+    let slots = world.slots();
+    for slot in slots.iter().take(4000) {
+        let id = world.start(slot, &side("old"));
+        world.fold(&id, Health::Healthy, at(-1000));
+        let member = deploy_core::Member {
+            instance: id.clone(),
+            side: side("old"),
+            address: common::address(&id),
+            draining: None,
+        };
+        world.routes.members.push(deploy_core::Routed { member, in_flight: Some(0) });
+    }
+    let told = Told::new(OrderKind::InPlace, 0, 4000, Traffic::Pooled).limits(3000, 5000);
+    let moves = told.moves(&world);
+    assert_eq!((moves.launch.len(), draining(&moves).len()), (1000, 1000));
+}

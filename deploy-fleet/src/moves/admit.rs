@@ -66,8 +66,7 @@ fn enters(view: &View<'_>, wanted: &Wanted, seen: &Seen<'_>) -> bool {
 
 /// Whether a draining one that is well may come back: of a side that is to be, or because the rest is too few.
 fn returns(view: &View<'_>, seen: &Seen<'_>) -> bool {
-    let short = || view.standing().filter(|seen| view.is_ready(seen)).count() < view.order.floor as usize;
-    is_fit(view, seen) && (view.count(seen.role) > 0 || short())
+    is_fit(view, seen) && (view.count(seen.role) > 0 || view.short)
 }
 
 /// Min ready gates admission beside others; while nobody is admitted, healthy is enough.
