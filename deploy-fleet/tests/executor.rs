@@ -34,9 +34,9 @@ struct Platform(Arc<Mutex<State>>);
 struct Proxy(Arc<Mutex<State>>);
 
 impl State {
-    fn called(&mut self, call: String, token: Option<Token>) -> Result<()> {
+    fn called(&mut self, call: &str, token: Option<Token>) -> Result<()> {
         let failing = self.fails.filter(|(begins, _)| call.starts_with(begins));
-        self.calls.push(call.clone());
+        self.calls.push(call.to_owned());
         if let Some((_, kind)) = failing {
             return Err(Error::new(kind, format!("`{call}` failed as it was told to")));
         }
@@ -67,7 +67,7 @@ impl Instances for Platform {
 
     async fn list(&self, _track: &TrackRef) -> Result<Vec<Instance>> {
         let mut state = self.state();
-        state.called("list".into(), None)?;
+        state.called("list", None)?;
         let mut all = state.world.instances();
         if let Some((left, hidden)) = state.hides.clone().filter(|(left, _)| *left > 0) {
             all.retain(|instance| instance.id != hidden);
@@ -82,7 +82,7 @@ impl Instances for Platform {
 
     async fn launch(&self, slot: &SlotId, launch: &Launch, token: Token) -> Result<()> {
         let mut state = self.state();
-        state.called(format!("launch {slot}"), Some(token))?;
+        state.called(&format!("launch {slot}"), Some(token))?;
         let slots = state.world.slots();
         let slot = slots.iter().find(|known| known.id == *slot).unwrap();
         state.world.start(slot, &launch.side);
@@ -91,14 +91,14 @@ impl Instances for Platform {
 
     async fn stop(&self, _track: &TrackRef, instance: &InstanceId, _grace: Duration, token: Token) -> Result<()> {
         let mut state = self.state();
-        state.called(format!("stop {instance}"), Some(token))?;
+        state.called(&format!("stop {instance}"), Some(token))?;
         state.world.stop(instance);
         Ok(())
     }
 
     async fn fence(&self, _track: &TrackRef, token: Token) -> Result<Token> {
         let mut state = self.state();
-        state.called("fence instances".into(), None)?;
+        state.called("fence instances", None)?;
         state.token = state.token.max(token);
         Ok(state.token)
     }
@@ -108,7 +108,7 @@ impl Instances for Platform {
     }
 
     async fn serving(&self, _track: &TrackRef, side: &Side, token: Token) -> Result<()> {
-        self.state().called(format!("serving {}", side.revision), Some(token))
+        self.state().called(&format!("serving {}", side.revision), Some(token))
     }
 }
 
@@ -130,7 +130,7 @@ impl Router for Proxy {
 
     async fn apply(&self, routes: &Routes) -> Result<()> {
         let mut state = self.0.lock().unwrap();
-        state.called("apply".into(), None)?;
+        state.called("apply", None)?;
         assert_eq!(routes.ports, [8080]);
         state.world.apply(routes);
         Ok(())
@@ -138,19 +138,19 @@ impl Router for Proxy {
 
     async fn observe(&self, _track: &TrackRef) -> Result<RouteState> {
         let mut state = self.0.lock().unwrap();
-        state.called("routes".into(), None)?;
+        state.called("routes", None)?;
         Ok(state.world.routes.clone())
     }
 
     async fn fence(&self, _track: &TrackRef, token: Token) -> Result<Token> {
         let mut state = self.0.lock().unwrap();
-        state.called("fence router".into(), None)?;
+        state.called("fence router", None)?;
         state.world.routes.token = state.world.routes.token.max(token);
         Ok(state.world.routes.token)
     }
 
     async fn remove(&self, _track: &TrackRef, _token: Token) -> Result<()> {
-        self.0.lock().unwrap().called("remove route".into(), None)
+        self.0.lock().unwrap().called("remove route", None)
     }
 }
 

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Told, World, percent, side};
 use deploy_core::{
-    Evidence, Health, InstanceId, InstanceState, Member, OrderKind, Routed, Share, Spread, Timestamp, Traffic,
+    Evidence, Health, InstanceId, InstanceState, Member, OrderKind, Routed, Share, Side, Spread, Timestamp, Traffic,
 };
 use deploy_fleet::Moves;
 use proptest::prelude::*;
@@ -283,6 +283,17 @@ impl Before<'_> {
         Ok(())
     }
 
+    /// Nobody who could serve is in the set.
+    fn lost(&self) -> bool {
+        let bad = |id: &InstanceId| self.world.health.get(id).is_some_and(|folded| folded.health == Health::Unhealthy);
+        let all = self.world.instances();
+        let serves = |routed: &Routed| {
+            let stands = all.iter().any(|seen| seen.id == routed.member.instance && seen.stands());
+            routed.member.draining.is_none() && stands && !bad(&routed.member.instance)
+        };
+        !self.world.routes.members.iter().any(serves)
+    }
+
     /// A share grows only while enough of its side are ready.
     fn check_share(&self, moves: &Moves) -> Result<(), TestCaseError> {
         let Some(routes) = &moves.routes else { return Ok(()) };
@@ -310,8 +321,14 @@ impl Before<'_> {
         prop_assert!(moves.launch.is_empty(), "launched in a pause");
         let running = |id: &InstanceId| self.world.instances().iter().any(|seen| seen.id == *id && seen.runs());
         prop_assert!(!moves.stop.iter().any(|stop| running(&stop.instance)), "stopped in a pause");
-        for member in moves.routes.iter().flat_map(|routes| &routes.members) {
-            prop_assert!(self.member(&member.instance).is_some(), "admitted in a pause");
+        let Some(routes) = &moves.routes else { return Ok(()) };
+        let served = |side: &Side| {
+            let mut set = self.world.routes.members.iter().filter(|routed| routed.member.draining.is_none());
+            set.clone().next().is_none() || set.any(|routed| routed.member.side == *side)
+        };
+        for member in routes.members.iter().filter(|member| self.member(&member.instance).is_none()) {
+            let gains = routes.spread == Spread::Pooled && !served(&member.side) && !self.lost();
+            prop_assert!(!gains, "a side gained in a pause");
         }
         Ok(())
     }
