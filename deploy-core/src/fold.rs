@@ -165,7 +165,7 @@ impl Record {
         let span = time::between(pause.since, at);
         match &mut self.way {
             Way::Forward { deadline } | Way::After { deadline } | Way::Back { deadline, .. } => {
-                *deadline = time::after(*deadline, span)
+                *deadline = time::after(*deadline, span);
             }
             Way::Pending { deadline } => *deadline = deadline.map(|deadline| time::after(deadline, span)),
             Way::Ended { .. } => {}

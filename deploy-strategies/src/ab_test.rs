@@ -89,18 +89,20 @@ impl AbTest {
         needs::ability(self.sticky.is_some(), can.sticky, "sticky", "keep clients on their side", "leave `sticky` out")
     }
 
-    /// How many of the candidate take part.
+    /// How many of the candidate take part: enough for their share of the requests.
     fn taking_part(&self, change: &Change<'_>) -> Result<Count> {
         let (all, replicas) = (change.count(), change.workload.replicas);
-        match self.instances {
-            None if self.share.is_none() => Ok(all.half()),
-            None => Ok(all.share(self.share)),
-            Some(Amount::Share(share)) => Ok(all.share(share)),
-            Some(Amount::Number(number)) if number <= replicas => Ok(Count::Exactly(number)),
-            Some(Amount::Number(number)) => {
-                let message = format!("{number} is more than the workload has: use 1 to {replicas}, or a share");
-                Err(Error::at("instances", message))
-            }
+        let count = match self.instances {
+            None if self.share.is_none() => all.half(),
+            None => all.share(self.share),
+            Some(Amount::Share(share)) => all.share(share),
+            Some(Amount::Number(number)) => Count::Exactly(number),
+        };
+        let needed = self.share.of(replicas).saturating_sub(self.max_unavailable.down(replicas)).max(1);
+        match count.of(replicas) {
+            number if number < needed => Err(too_few(number, self.share, needed)),
+            number if number > replicas => Err(too_many(number, replicas)),
+            _ => Ok(count),
         }
     }
 
@@ -150,6 +152,15 @@ impl AbTest {
         }
         Ok(())
     }
+}
+
+fn too_few(number: u32, share: Share, needed: u32) -> Error {
+    let message = format!("{number} cannot serve {share} of the requests: use at least {needed}, or a smaller share");
+    Error::at("instances", message)
+}
+
+fn too_many(number: u32, replicas: u32) -> Error {
+    Error::at("instances", format!("{number} is more than the workload has: use 1 to {replicas}, or a share"))
 }
 
 impl Settings for AbTest {

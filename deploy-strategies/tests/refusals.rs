@@ -60,6 +60,8 @@ refused! {
         "Invalid: 0 of the candidate cannot serve anybody: use at least 1; at: instances";
     a_b_with_more_than_there_are: "ab_test", { "share": 10, "instances": 4 }, web(3) =>
         "Invalid: 4 is more than the workload has: use 1 to 3, or a share; at: instances";
+    a_b_with_fewer_than_their_share_needs: "ab_test", { "share": 50, "instances": 1 }, web(6) =>
+        "Invalid: 1 cannot serve 50% of the requests: use at least 3, or a smaller share; at: instances";
     a_b_with_a_gate_that_is_not_asked: "ab_test", { "share": 10, "decision": "judge", "gate": { "name": "go" } }, web(3) =>
         "Invalid: a gate is asked only with `decision: approval`: leave one of the two out; at: gate";
     a_b_with_a_judge_that_is_not_asked: "ab_test", { "share": 10, "decision": "promote", "judge": {} }, web(3) =>

@@ -165,11 +165,12 @@ impl Sight<'_> {
         if !self.state.prepared {
             at.push(time::after(self.state.since, crate::Step::DEADLINE));
         }
-        if let Some(stage) = self.record().stage(self.planned, self.state) {
-            if self.state.point == Point::Bake && !self.is_held_up() {
-                at.extend(self.next_interval(stage).map(|(_, _, ends)| ends));
-                at.push(time::after(self.state.since, stage.stage.holds.bake.saturating_sub(self.state.earned)));
-            }
+        if let Some(stage) = self.record().stage(self.planned, self.state)
+            && self.state.point == Point::Bake
+            && !self.is_held_up()
+        {
+            at.extend(self.next_interval(stage).map(|(_, _, ends)| ends));
+            at.push(time::after(self.state.since, stage.stage.holds.bake.saturating_sub(self.state.earned)));
         }
         if self.state.point == Point::Idle {
             at.push(time::after(self.state.since, Duration::from_secs(30)));

@@ -47,7 +47,7 @@ impl<'a> Look<'a> {
 
     /// Every track of the plan that is held and was observed.
     pub(super) fn sights(self) -> impl Iterator<Item = Sight<'a>> {
-        self.all_sights().filter(|sight| sight.is_observed())
+        self.all_sights().filter(Sight::is_observed)
     }
 
     /// Every track of the plan, observed or not.
@@ -61,10 +61,7 @@ impl<'a> Look<'a> {
 
     /// What is noted whichever way it goes: health, ends, conditions, troubles.
     pub(super) fn notes(&self) -> Vec<What> {
-        self.sights()
-            .map(|sight| sight.notes())
-            .find(|notes| !notes.is_empty())
-            .unwrap_or_else(|| self.unheld_troubles())
+        self.sights().map(Sight::notes).find(|notes| !notes.is_empty()).unwrap_or_else(|| self.unheld_troubles())
     }
 
     /// Troubles of platforms that could not be observed, or are not held yet.

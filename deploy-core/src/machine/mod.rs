@@ -24,6 +24,7 @@ mod wide;
 
 pub use order::order;
 pub use seen::{Call, Captured, Claim, Effect, Judgement, Next, Problem, Seen, TrackSeen};
+pub(crate) use wide::leg_deadline;
 
 use crate::{Event, Record, Timestamp, What};
 use std::borrow::Cow;

@@ -2,7 +2,7 @@
 
 use super::Wait;
 use super::view::{Role, View};
-use deploy_core::{Order, OrderKind, Share, Side, Split, Spread, Traffic};
+use deploy_core::{Frame, Order, OrderKind, Share, Side, Split, Spread, Traffic};
 
 /// The spread to be applied now.
 #[derive(Debug)]
@@ -45,14 +45,8 @@ pub(super) fn need(view: &View<'_>, role: Role) -> u32 {
 
 /// A traffic in terms of the order's sides.
 fn spread(order: &Order<'_>, traffic: &Traffic) -> Spread {
-    let side = |ordered: &Option<deploy_core::OrderSide>| ordered.as_ref().map(|ordered| ordered.side.clone());
-    match traffic {
-        Traffic::NotRouted | Traffic::InPlace | Traffic::None => Spread::None,
-        Traffic::Pooled => Spread::Pooled,
-        Traffic::Split(split) => {
-            Spread::Split { from: side(&order.from), to: side(&order.to), split: split.clone().ordered() }
-        }
-    }
+    let (from, to) = (order.from.as_ref(), order.to.as_ref());
+    Frame { from: from.map(|ordered| &ordered.side), to: to.map(|ordered| &ordered.side) }.spread(traffic)
 }
 
 /// What stays while nothing may move: what the router does, or did before it lost its state.
