@@ -93,6 +93,7 @@ impl Site {
     pub(crate) async fn builder(&self) -> Result<Builder> {
         Ok(Engine::builder()
             .store(Sqlite::open(self.root.join("deploy.db")).await?)
+            .strategies(Registry::default())
             .target("here", Fleet::new(self.machine()?, self.proxy()))
             .metrics("here", self.proxy()))
     }
