@@ -8,7 +8,7 @@
 //! ```
 
 use async_trait::async_trait;
-use deploy::core::{Counts, Evidence, Fence, OrderKind, Prober, Running, Side, Spread, Token, TrackRef, TrafficSeen};
+use deploy::core::{Counts, Evidence, Fence, Prober, Running, Side, Spread, Token, TrackRef, TrafficSeen};
 use deploy::prelude::*;
 use futures::StreamExt as _;
 use serde_json::json;
@@ -18,12 +18,18 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 // deployer: begins
-/// A folder as a platform. It probes by itself: whatever stands in a file is ready.
+/// A folder as a platform for one application. It probes by itself: whatever its files say is ready.
 #[derive(Debug)]
 struct Folder(PathBuf);
 
-/// A file: who wrote last, where requests go, how many run of each side.
-type File = (Token, Spread, BTreeMap<Side, u32>);
+/// Who wrote last, where requests go, how many run of each side. A file that is not there yet says: nobody, nowhere, none.
+fn read(path: &Path) -> Result<(Token, Spread, BTreeMap<Side, u32>)> {
+    match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text).map_err(|error| Error::new(Kind::Corrupt, error.to_string())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Default::default()),
+        Err(error) => Err(Error::new(Kind::Unavailable, error.to_string())),
+    }
+}
 
 #[async_trait]
 impl Deployer for Folder {
@@ -32,60 +38,34 @@ impl Deployer for Folder {
     }
 
     async fn observe(&self, track: &TrackRef) -> Result<Observed> {
-        let (token, spread, sides) = read(&self.0.join(track.to_string()))?;
-        let running = |n| Running::Counts(Counts { ordered: n, total: n, ready: n, ..Counts::default() });
-        let sides = sides.into_iter().map(|(side, n)| (side, running(n))).collect();
+        let (token, spread, sides) = read(&self.0.join(track.workload.as_str()))?;
+        let sides = sides.into_iter().map(|(side, n)| (side, Running::Counts(Counts::steady(n)))).collect();
         let traffic = Some(TrafficSeen { spread, evidence: Evidence::DataPlane, drained: true });
         Ok(Observed { sides, traffic, token, ..Observed::default() })
     }
 
-    /// Takes one instance of each side up or down, within the order's floor and ceiling.
+    /// Takes each side one instance up or down, within the order's floor and ceiling.
     async fn converge(&self, order: &Order<'_>) -> Result<Turn> {
-        let before = read(&self.0.join(order.track.to_string()))?;
-        if before.0 > order.token {
-            return Err(Error::new(Kind::Fenced, format!("{} is older than {}", order.token, before.0)));
+        let path = self.0.join(order.track.workload.as_str());
+        let before = read(&path)?;
+        let (newest, spread, mut sides) = before.clone();
+        if newest > order.token {
+            return Err(Error::new(Kind::Fenced, format!("the token {} is older than {newest}", order.token)));
         }
-        let (mut spread, mut sides) = (before.1.clone(), before.2.clone());
-        if !order.paused {
-            spread = order.spread();
-            order.sides().for_each(|ordered| *sides.entry(ordered.side.clone()).or_default() += 0);
-            let mut total: u32 = sides.values().sum();
-            for (side, n) in &mut sides {
-                let wanted = order.side(side).map_or(0, |ordered| ordered.count);
-                if *n < wanted && total < order.ceiling {
-                    (*n, total) = (*n + 1, total + 1);
-                } else if *n > wanted && total > order.floor && order.kind != OrderKind::Grow {
-                    (*n, total) = (*n - 1, total - 1);
-                }
-            }
+        order.sides().for_each(|ordered| *sides.entry(ordered.side.clone()).or_default() += 0);
+        let mut total: u32 = sides.values().sum();
+        for (side, n) in sides.iter_mut().filter(|_| !order.paused) {
+            let wanted = order.side(side).map_or(0, |ordered| ordered.count);
+            let up = u32::from(*n < wanted && total < order.ceiling);
+            let down = u32::from(*n > wanted && total > order.floor && order.kind.retires());
+            (*n, total) = (*n + up - down, total + up - down);
         }
-        let after = (order.token, spread, sides);
-        write(&self.0.join(order.track.to_string()), &after)?;
+        let after = (order.token, if order.paused { spread } else { order.spread() }, sides);
+        fs::write(path, json!(after).to_string()).map_err(|error| Error::new(Kind::Unavailable, error.to_string()))?;
         Ok(Turn { moved: after != before, ..Turn::default() })
     }
 }
 // deployer: ends
-
-/// A file that is not there yet is empty.
-fn read(path: &Path) -> Result<File> {
-    match fs::read(path) {
-        Ok(text) => serde_json::from_slice(&text).map_err(|error| Error::new(Kind::Corrupt, error.to_string())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(File::default()),
-        Err(error) => Err(unavailable(path, error)),
-    }
-}
-
-/// Written beside it and renamed: whole, or not at all.
-fn write(path: &Path, file: &File) -> Result<()> {
-    let aside = path.with_extension("new");
-    let folder = path.parent().unwrap_or(path);
-    let done = fs::create_dir_all(folder).and_then(|()| fs::write(&aside, json!(file).to_string()));
-    done.and_then(|()| fs::rename(&aside, path)).map_err(|error| unavailable(path, error))
-}
-
-fn unavailable(path: &Path, error: io::Error) -> Error {
-    Error::new(Kind::Unavailable, format!("{} cannot be used: {error}", path.display()))
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -100,10 +80,11 @@ async fn main() -> ExitCode {
 }
 
 async fn demonstrate() -> Result<bool> {
-    let root = tempfile::tempdir().map_err(|error| unavailable(Path::new("a temporary folder"), error))?;
+    let root = tempfile::tempdir().map_err(|error| Error::new(Kind::Unavailable, error.to_string()))?;
     let engine = Engine::builder().target("folder", Folder(root.path().to_owned())).build().await?;
     let mut well = true;
-    for (version, strategy) in [("v1", json!("rolling")), ("v2", json!({ "blue_green": { "scale_down_delay": "0s" } }))] {
+    for (version, strategy) in [("v1", json!("rolling")), ("v2", json!({ "blue_green": { "scale_down_delay": "0s" } }))]
+    {
         let release = release(version, strategy)?;
         let plan = engine.plan("shop", "demo", &release).await?;
         println!("{plan}");
@@ -122,7 +103,7 @@ async fn demonstrate() -> Result<bool> {
 
 /// Four of it, and nothing else, as the file says.
 fn only(root: &Path, release: &Release) -> Result<bool> {
-    let (_, _, sides) = read(&root.join("shop/demo/web@folder"))?;
+    let (_, _, sides) = read(&root.join("web"))?;
     let ours = release.resolve(&"demo".parse()?, &"web".parse()?)?.revision.id;
     let standing: Vec<_> = sides.into_iter().filter(|(_, n)| *n > 0).collect();
     println!("  {standing:?}");

@@ -47,7 +47,7 @@ async fn demonstrate() -> Result<()> {
         Ok(plan) => return Err(Error::invalid(format!("this should have been refused:\n{plan}"))),
         Err(refused) => refused,
     };
-    println!("100 of each, on a machine that holds 12, is refused:\n  {:?}: {refused}", refused.kind());
+    println!("100 of them, on a machine with few slots, are refused:\n  {:?}: {refused}", refused.kind());
     same(&before, &what_is_there(&site, &engine).await?)?;
 
     engine.shutdown().await;

@@ -150,7 +150,8 @@ fn read(text: &str) -> Result<Value> {
 
 /// One request; the answer's body, to the end of the connection.
 async fn ask(address: &str, method: &str, path: &str, body: &str) -> Result<String> {
-    let head = format!("{method} {path} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head =
+        format!("{method} {path} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
     let mut stream = TcpStream::connect(address).await.map_err(broken)?;
     stream.write_all(format!("{head}{body}").as_bytes()).await.map_err(broken)?;
     let mut answer = String::new();

@@ -67,3 +67,8 @@ pub mod prelude {
     #[cfg(feature = "strategies")]
     pub use deploy_strategies::Registry;
 }
+
+/// The README, so that what it shows compiles.
+#[cfg(all(doctest, feature = "config", feature = "physical", feature = "sqlite"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

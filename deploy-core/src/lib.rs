@@ -63,10 +63,9 @@
 //!
 //! // What a platform would show: four instances of 1.0 that get all requests.
 //! let stable = Side::home(one.resolve(&production, &track.workload)?.revision.id);
-//! let four = Counts { ordered: 4, total: 4, ready: 4, ..Counts::default() };
 //! let spread = Spread::Split { from: None, to: Some(stable.clone()), split: Split::candidate() };
 //! let observed = Observed {
-//!     sides: [(stable, Running::Counts(four))].into(),
+//!     sides: [(stable, Running::Counts(Counts::steady(4)))].into(),
 //!     traffic: Some(TrafficSeen { spread, evidence: Evidence::DataPlane, drained: true }),
 //!     ..Observed::default()
 //! };

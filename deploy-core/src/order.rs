@@ -22,6 +22,13 @@ pub enum OrderKind {
     InPlace,
 }
 
+impl OrderKind {
+    /// Whether instances may go: in the others counts are kept or go up, also those of what belongs to neither side.
+    pub const fn retires(self) -> bool {
+        matches!(self, Self::Shrink | Self::InPlace)
+    }
+}
+
 /// One side of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderSide {

@@ -163,7 +163,9 @@ fn is_app_of(pid: u32, mark: &str) -> bool {
 
 fn free_port() -> Result<u16> {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    taken.map(|address| address.port()).map_err(|error| Error::new(Kind::Unavailable, "no free port").from_source(error))
+    taken
+        .map(|address| address.port())
+        .map_err(|error| Error::new(Kind::Unavailable, "no free port").from_source(error))
 }
 
 fn unavailable(path: &Path, error: std::io::Error) -> Error {
