@@ -68,7 +68,15 @@ pub mod prelude {
     pub use deploy_strategies::Registry;
 }
 
-/// The README, so that what it shows compiles.
-#[cfg(all(doctest, feature = "config", feature = "physical", feature = "sqlite"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+/// README and guides, so that what they show compiles.
+#[cfg(all(doctest, feature = "config", feature = "engine", feature = "physical", feature = "sqlite"))]
+mod papers {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/guides/strategy.md")]
+    struct Strategy;
+    #[doc = include_str!("../docs/guides/deployer.md")]
+    struct Deployer;
+    #[doc = include_str!("../docs/guides/operating.md")]
+    struct Operating;
+}
