@@ -73,7 +73,9 @@ impl Unpacking<'_> {
         self.lead(&relative, &named)?;
         let done = match kind {
             EntryType::Directory => return self.dir(&path, entry, &named),
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => return self.file(&path, entry, &named),
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                return self.file(&path, entry, &named);
+            }
             EntryType::Symlink => symlink(link_inside(&relative, &target(entry, &named)?, &named)?, &path),
             EntryType::Link => fs::hard_link(self.hard(&target(entry, &named)?, &named)?, &path),
             _ => return Err(unfit(&named, "it is neither file, directory nor link")),
@@ -115,9 +117,10 @@ impl Unpacking<'_> {
             .map_err(|error| failed(named, &error))?;
         let written = io::copy(&mut entry.take(self.left.saturating_add(1)), &mut file);
         let written = written.map_err(|error| failed(named, &error))?;
-        self.left = self.left.checked_sub(written).ok_or_else(|| {
-            Error::invalid(format!("it holds more than {} bytes when unpacked", self.bounds.bytes))
-        })?;
+        self.left = self
+            .left
+            .checked_sub(written)
+            .ok_or_else(|| Error::invalid(format!("it holds more than {} bytes when unpacked", self.bounds.bytes)))?;
         self.files += 1;
         file.set_permissions(Permissions::from_mode(mode)).map_err(|error| failed(named, &error))
     }

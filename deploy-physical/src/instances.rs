@@ -135,7 +135,7 @@ impl Inner {
     /// The ports of a slot, none of them taken by anybody.
     async fn ports_for(&self, slot: &SlotId, launch: &Launch) -> Result<BTreeMap<Name, u16>> {
         let ports = &launch.spec.ports;
-        let blocks = self.ports.blocks(&*self.host, &launch.track, ports.len().max(1)).await?;
+        let blocks = self.ports.take(&*self.host, &launch.track, ports.len()).await?;
         let named = port_of(slot, self.host.name()).filter(|port| blocks.slots().any(|slot| slot == *port));
         let named = named.ok_or_else(|| Error::new(Kind::NotFound, format!("there is no slot `{slot}` here")))?;
         let given = blocks.ports(named, launch.spec.routed_port().map(|(name, _)| name), ports);
@@ -203,7 +203,7 @@ impl Inner {
     }
 
     async fn slots(&self, track: &TrackRef) -> Result<Vec<Slot>> {
-        let blocks = self.ports.blocks(&*self.host, track, 1).await?;
+        let blocks = self.ports.look(&*self.host, track).await?;
         let found = self.found(&self.layout(track)).await?;
         let ours: BTreeSet<_> = found.into_iter().map(|found| found.note.slot).collect();
         let listening = self.host.listening().await?;
@@ -263,7 +263,9 @@ impl Found {
     fn is_that(&self, side: &Side) -> Result<()> {
         let Note { slot, side: there, .. } = &self.note;
         match self.standing.state {
-            State::Stopping(_) => Err(Error::new(Kind::Busy, format!("slot {slot} is still being left by `{}`", self.id))),
+            State::Stopping(_) => {
+                Err(Error::new(Kind::Busy, format!("slot {slot} is still being left by `{}`", self.id)))
+            }
             _ if there == side => Ok(()),
             _ => Err(Error::new(Kind::Busy, format!("slot {slot} holds `{}` of {there}, not {side}", self.id))),
         }

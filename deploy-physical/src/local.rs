@@ -175,10 +175,8 @@ impl Host for LocalHost {
 
     async fn trim(&self, dir: &Path, file: &str, most: u64) -> Result<()> {
         let (dir, file) = (dir.to_owned(), file.to_owned());
-        blocking(move || {
-            disk::list(&dir)?.iter().try_for_each(|child| disk::trim(&dir.join(child).join(&file), most))
-        })
-        .await
+        blocking(move || disk::list(&dir)?.iter().try_for_each(|child| disk::trim(&dir.join(child).join(&file), most)))
+            .await
     }
 }
 

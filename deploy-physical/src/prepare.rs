@@ -24,6 +24,7 @@ impl Inner {
         let Some(spec) = &revision.spec else { return Ok(()) };
         let layout = self.layout(track);
         drop(fence::enter(&*self.host, &layout, token).await?);
+        self.ports.take(&*self.host, track, spec.ports.len()).await?;
         let values = self.missing_values(&layout, track, spec, &revision.id).await?;
         let at = |error| located(error, track, &spec.source);
         let tree = self.tree(&layout, spec, &revision.id).await.map_err(at)?;

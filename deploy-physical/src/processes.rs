@@ -41,17 +41,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Runs the program, records how it ended, ends what is left of its group. `$1` is the other script, `$2` the directory.
+/// Runs the program, records how it ended, ends what is left of its group. `$1` is the other script, `$2` the directory,
+/// the rest the program with its arguments.
 const SUPERVISOR: &str = r#"trap : HUP INT QUIT TERM USR1 USR2
-/bin/sh -c "$1" "$@"
+/bin/sh -c "$1" deploy "$@"
 echo "$?" >"$2/exit"
 kill -s KILL 0"#;
 
-/// Says who it is, then becomes the program. `$1` is the directory.
-const PROGRAM: &str = r#"IFS= read -r DEPLOY_STAT </proc/$$/stat && echo "$DEPLOY_STAT" >"$1/process" || exit 126
-[ -e "$1/barred" ] && exit 125
+/// Says who it is, then becomes the program. Its parameters are the supervisor's.
+const PROGRAM: &str = r#"IFS= read -r DEPLOY_STAT </proc/$$/stat && echo "$DEPLOY_STAT" >"$2/process" || exit 126
+[ -e "$2/barred" ] && exit 125
 unset DEPLOY_STAT
-shift
+shift 2
 exec "$@""#;
 
 const FILES: [&str; 4] = ["service", "process", "stopping", "exit"];
@@ -161,9 +162,7 @@ impl ServiceManager for Processes {
                 self.host.signal(program, Signal::Term).await?;
                 self.host.write(&dir.join("stopping"), now.to_string().as_bytes(), 0o600).await
             }
-            Some(since) if now >= time::after(since, grace) => {
-                self.host.signal(program, Signal::Kill).await.map(drop)
-            }
+            Some(since) if now >= time::after(since, grace) => self.host.signal(program, Signal::Kill).await.map(drop),
             Some(_) => Ok(()),
         }
     }

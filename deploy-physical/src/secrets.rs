@@ -106,7 +106,7 @@ fn refused(track: &TrackRef, variable: &str, secret: &SecretRef, error: Error) -
     };
     let workload = &track.workload;
     let words = format!("the secret `{secret}` cannot be resolved: {}", error.message());
-    Error::new(kind, words).with("at", format!("workloads.{workload}.secrets.{variable}")).with("track", track)
+    Error::new(kind, words).with("at", format!("workloads.{workload}.secrets.{variable}"))
 }
 
 /// Keeps the values of a revision, readable by the owner alone.

@@ -129,11 +129,23 @@ async fn workloads_never_share_a_port() {
     let bench = bench();
     let mut seen = std::collections::BTreeSet::new();
     for workload in ["web", "api", "worker"] {
+        let revision = deploy_core::Revision::of(command(&SLEEP)).expect("a revision");
+        bench.machine.prepare(&track(workload), &[revision], TOKEN).await.expect("prepared");
         for slot in bench.machine.slots(&track(workload)).await.expect("slots") {
             assert!(seen.insert(slot.id.to_string()), "{} twice", slot.id);
         }
     }
     assert_eq!(seen.len(), 12);
+}
+
+#[tokio::test]
+async fn looking_leaves_no_trace() {
+    let bench = bench();
+    assert_eq!(bench.machine.slots(&bench.track).await.expect("slots").len(), 4);
+    assert!(bench.list().await.is_empty());
+    assert_eq!(bench.machine.token(&bench.track).await.expect("none"), Token::default());
+    bench.machine.prune(&bench.track, &[]).await.expect("nothing to do");
+    assert!(!bench.root.path().join("root").exists());
 }
 
 #[tokio::test]
@@ -187,17 +199,17 @@ async fn an_ended_instance_leaves_no_zombie() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_program_is_hinted_at() {
+async fn every_end_of_a_program_is_hinted_at_however_early() {
     let bench = bench();
     let mut hints = bench.machine.changes(&bench.track).expect("it gives hints");
-    let instance = bench.launched(command(&SLEEP)).await;
-    let hint = tokio::spawn(async move { hints.next().await });
-    // The watcher has to have seen it before its end can be news.
-    until("it is watched", async || (!hint.is_finished()).then_some(())).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    rustix::process::kill_process(pid(bench.pid(&instance)), rustix::process::Signal::TERM).expect("ended");
-    let hinted = tokio::time::timeout(LONG, hint).await.expect("in time").expect("no panic");
-    assert_eq!(hinted, Some(()));
+    for text in ["exit 1", "sleep 0.3"] {
+        let launch = bench.prepared(script(text)).await;
+        let slot = bench.slot(bench.list().await.len()).await;
+        bench.machine.launch(&slot, &launch, TOKEN).await.expect("launched");
+        assert_eq!(tokio::time::timeout(LONG, hints.next()).await.expect("in time"), Some(()));
+        let ended = bench.list().await.iter().filter(|instance| instance.exit().is_some()).count();
+        assert_eq!(ended, bench.list().await.len());
+    }
 }
 
 #[tokio::test]
@@ -214,8 +226,14 @@ async fn what_can_never_run_is_the_candidates_fault() {
     std::fs::write(&foreign, head).expect("written");
     let cases = [
         ("/no/such/program", "it is not there"),
-        (garbage.to_str().expect("UTF-8"), "it is neither a program for this machine nor a script with `#!` in its first line"),
-        (foreign.to_str().expect("UTF-8"), "it is neither a program for this machine nor a script with `#!` in its first line"),
+        (
+            garbage.to_str().expect("UTF-8"),
+            "it is neither a program for this machine nor a script with `#!` in its first line",
+        ),
+        (
+            foreign.to_str().expect("UTF-8"),
+            "it is neither a program for this machine nor a script with `#!` in its first line",
+        ),
         (lost.to_str().expect("UTF-8"), "its interpreter `/no/such/interpreter` is not there"),
         (plain.to_str().expect("UTF-8"), "it may not be executed (mode 644)"),
         ("/tmp", "it is a directory"),
