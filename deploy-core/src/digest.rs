@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 /// The digest is the SHA-256 of one record per regular file, in the order of the bytes of their paths, and nothing else.
 /// A record is `x` for a file that its owner may execute, else `-`; a space; the SHA-256 of its content as 64 digits of
 /// `0-9a-f`; a space; its path relative to the directory with `/` between the parts and no `./` first; a NUL byte. A
-/// symbolic link counts as what it leads to. Empty directories, times, owners and other mode bits do not count.
+/// symbolic link to a file counts as that file; one to a directory is to be refused. Empty directories, times, owners and
+/// other mode bits do not count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DirectoryDigest(BTreeMap<String, (bool, String)>);
 

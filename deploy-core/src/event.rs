@@ -1,8 +1,8 @@
 //! What happened, in order: the record is the fold of it.
 
 use crate::{
-    Actor, Condition, Decision, Disposition, Exit, Folded, InstanceId, JudgeState, Kind, OrderLine, Plan, PlanStage,
-    Request, Side, Signal, Taken, TaskOutcome, Timestamp, TrackRef, Trouble, Verdict,
+    Actor, Condition, Decision, Disposition, Exit, Folded, InstanceId, JudgeState, Kind, OrderLine, OrderNow, Plan,
+    PlanStage, Request, Side, Signal, Taken, TaskOutcome, Timestamp, TrackRef, Trouble, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,7 +31,9 @@ pub enum What {
     /// It has until then to begin.
     PendingUntil { deadline: Timestamp },
     /// An engine took it, under an epoch; what each platform's newest token was.
-    Claimed { epoch: u64, generations: BTreeMap<TrackRef, u64>, renewed: Option<Timestamp> },
+    Claimed { epoch: u64, tracks: Vec<TrackRef>, renewed: Option<Timestamp> },
+    /// What a platform's newest token was: this engine's is the next.
+    TokenRead { track: TrackRef, newest: crate::Token },
     /// A platform took the token: its observations count from here on.
     Fenced { track: TrackRef },
     /// It has begun.
@@ -54,11 +56,13 @@ pub enum What {
     /// A task ended.
     TaskEnded { track: TrackRef, key: String, outcome: TaskOutcome },
     /// An order began.
-    OrderBegan { track: TrackRef, index: usize, line: OrderLine, from: Option<Side>, to: Option<Side> },
+    OrderBegan { track: TrackRef, order: Box<OrderNow> },
     /// The change of traffic was seen for the first time.
     TrafficSeen { track: TrackRef },
     /// An order is settled.
     OrderSettled { track: TrackRef, line: OrderLine, to: Option<Side> },
+    /// All orders of a stage are settled and its tasks are done: it bakes.
+    Settled { track: TrackRef },
     /// What was settled is so no more; the order is taken up again.
     Unsettled { track: TrackRef, reason: String },
     /// A judge gave its verdict on one more interval.
@@ -128,6 +132,7 @@ impl What {
             Self::Requested { .. } => "deployment_requested",
             Self::PendingUntil { .. } => "deployment_pending",
             Self::Claimed { .. } => "engine_claimed",
+            Self::TokenRead { .. } => "token_read",
             Self::Fenced { .. } => "platform_fenced",
             Self::Started { .. } => "deployment_started",
             Self::Prepared { .. } => "service_prepared",
@@ -135,9 +140,10 @@ impl What {
             Self::CountRaised { .. } => "count_raised",
             Self::TaskBegan { .. } => "task_started",
             Self::TaskEnded { .. } => "task_ended",
-            Self::OrderBegan { line, .. } => line.began(),
+            Self::OrderBegan { order, .. } => order.line.began(),
             Self::TrafficSeen { .. } => "traffic_seen",
             Self::OrderSettled { line, .. } => line.settled(),
+            Self::Settled { .. } => "service_settled",
             Self::Unsettled { .. } => "service_unsettled",
             Self::Judged { .. } => "release_judged",
             Self::GateAsked { .. } => "gate_asked",
@@ -169,6 +175,8 @@ impl What {
     pub fn track(&self) -> Option<&TrackRef> {
         match self {
             Self::Fenced { track }
+            | Self::TokenRead { track, .. }
+            | Self::Settled { track }
             | Self::Prepared { track }
             | Self::StageBegan { track, .. }
             | Self::CountRaised { track, .. }

@@ -1,10 +1,10 @@
 //! Folding events into the record.
 
-use crate::orders::Standing;
-use crate::record::{Crash, GateState, Judged, Pause, Point, TaskState, TrackState};
+use crate::orders::{OrderNow, Standing};
+use crate::record::{Crash, GateState, Grip, Judged, Pause, Point, TaskState, TrackState};
 use crate::{
-    DeploymentId, Error, Event, Kind, OrderLine, Plan, Record, Result, Side, Status, Timestamp, TrackRef, Way, What,
-    time,
+    Ask, DeploymentId, Error, Event, Kind, Plan, Record, Result, Signal, Status, TaskOutcome, Timestamp, TrackRef,
+    Verdict, Way, What, time,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -65,18 +65,23 @@ impl Record {
 
     fn take(&mut self, what: &What, at: Timestamp) {
         match what {
-            What::Requested { .. } | What::SignalRefused { .. } => {}
+            What::Requested { .. } => {}
             What::PendingUntil { deadline } => self.way = Way::Pending { deadline: Some(*deadline) },
-            What::Claimed { epoch, generations, renewed } => self.claimed(*epoch, generations, *renewed, at),
-            What::Started { plan, deadline } => self.started(plan, *deadline),
+            What::Claimed { epoch, tracks, renewed } => self.claimed(*epoch, tracks, *renewed, at),
+            What::Started { plan, deadline } => self.started(plan, *deadline, at),
             What::TaskBegan { track, key, name, undo } => self.task_began(track, key, name, *undo, at),
             What::TaskEnded { key, outcome, track } => {
                 if let Some(task) = self.tasks.get_mut(key) {
                     task.outcome = Some(outcome.clone());
                 }
-                self.with(track, |state| state.task_ended(at));
+                if *outcome == TaskOutcome::Done {
+                    self.with(track, |state| state.task_done(at));
+                }
             }
-            What::GateAsked { key, name, deadline, .. } => {
+            What::GateAsked { key, name, deadline, track } => {
+                if let Some(track) = track {
+                    self.with(track, |state| state.reach(Point::Gate, at));
+                }
                 let gate = GateState { name: name.clone(), deadline: *deadline, decision: None };
                 self.gates.insert(key.clone(), gate);
             }
@@ -85,7 +90,8 @@ impl Record {
                     gate.decision = Some(decision.clone());
                 }
             }
-            What::Signalled { signal } => self.signals = signal.number,
+            What::SignalRefused { signal, .. } => self.signals = signal.number,
+            What::Signalled { signal } => self.signalled(signal),
             What::Paused { reason, deadline } => {
                 self.paused = Some(Pause { reason: reason.clone(), since: at, deadline: *deadline });
             }
@@ -111,29 +117,31 @@ impl Record {
         }
     }
 
+    fn signalled(&mut self, signal: &Signal) {
+        self.signals = signal.number;
+        let Ask::Promote { to_the_end } = signal.ask else { return };
+        self.promoted |= to_the_end;
+        for state in self.tracks.values_mut().filter(|state| state.point > Point::Idle && state.point < Point::Done) {
+            state.promoted = true;
+        }
+    }
+
     fn end(&mut self, status: Status, reason: Option<&String>, at: Timestamp) {
         self.paused = None;
         self.way = Way::Ended { status, reason: reason.cloned(), at };
     }
 
-    fn claimed(
-        &mut self,
-        epoch: u64,
-        generations: &BTreeMap<TrackRef, u64>,
-        renewed: Option<Timestamp>,
-        at: Timestamp,
-    ) {
+    fn claimed(&mut self, epoch: u64, tracks: &[TrackRef], renewed: Option<Timestamp>, at: Timestamp) {
         self.epoch = epoch;
-        for (track, newest) in generations {
+        for track in tracks {
             let state = self.tracks.entry(track.clone()).or_default();
-            state.generation = state.generation.max(*newest) + 1;
-            state.fenced = false;
+            state.grip = Grip::Unread;
             state.void_gap(renewed, at);
             state.health.values_mut().for_each(|folded| folded.fresh = false);
         }
     }
 
-    fn started(&mut self, plan: &Arc<Plan>, deadline: Timestamp) {
+    fn started(&mut self, plan: &Arc<Plan>, deadline: Timestamp, at: Timestamp) {
         self.way = Way::Forward { deadline };
         self.tracks.retain(|track, _| plan.tracks.contains_key(track));
         for (track, planned) in &plan.tracks {
@@ -141,6 +149,7 @@ impl Record {
             state.standing =
                 Standing { counts: planned.made_from.sides.clone(), spread: planned.made_from.spread.clone() };
             state.standing_before = state.standing.clone();
+            state.since = at;
         }
         self.plan = Some(plan.clone());
     }
@@ -156,7 +165,7 @@ impl Record {
         let span = time::between(pause.since, at);
         match &mut self.way {
             Way::Forward { deadline } | Way::After { deadline } | Way::Back { deadline, .. } => {
-                *deadline = time::after(*deadline, span)
+                *deadline = time::after(*deadline, span);
             }
             Way::Pending { deadline } => *deadline = deadline.map(|deadline| time::after(deadline, span)),
             Way::Ended { .. } => {}
@@ -217,10 +226,15 @@ impl Record {
 impl TrackState {
     fn take(&mut self, what: &What, at: Timestamp) {
         match what {
-            What::Fenced { .. } => self.fenced = true,
+            What::TokenRead { newest, .. } => {
+                self.generation = self.generation.max(newest.generation) + 1;
+                self.grip = Grip::Read;
+            }
+            What::Fenced { .. } => self.grip = Grip::Held,
             What::Prepared { .. } => self.prepared = true,
             What::StageBegan { index, taken, baseline, lines, deadline, .. } => {
                 self.stage = *index;
+                self.stage_began = at;
                 self.taken = *taken;
                 self.baseline = *baseline;
                 self.lines = lines.clone();
@@ -237,9 +251,7 @@ impl TrackState {
                 self.lines = lines.clone();
                 self.reach(Point::Next(0), at);
             }
-            What::OrderBegan { index, line, from, to, .. } => {
-                self.order_began(*index, line, from.as_ref(), to.as_ref(), at)
-            }
+            What::OrderBegan { order, .. } => self.order_began(order, at),
             What::TrafficSeen { .. } => self.traffic_seen = Some(at),
             What::OrderSettled { .. } => {
                 let next = match self.point {
@@ -248,16 +260,17 @@ impl TrackState {
                 };
                 self.reach(next, at);
             }
+            What::Settled { .. } => self.reach(Point::Bake, at),
             What::Unsettled { .. } => {
                 self.earn(at);
                 self.reach(Point::Order(self.lines.len().saturating_sub(1)), at);
             }
             What::Judged { interval, state, verdict, .. } => {
-                self.judged = Some(Judged { interval: *interval, at, state: state.clone(), verdict: verdict.clone() });
+                let judged = Judged { interval: *interval, at, state: state.clone(), verdict: verdict.clone() };
+                self.judged(judged, at);
             }
             What::StagePassed { .. } => {
                 self.stage += 1;
-                self.lines.clear();
                 self.reach(Point::Idle, at);
             }
             What::TrackDone { .. } => self.reach(Point::Done, at),
@@ -292,13 +305,14 @@ impl TrackState {
     fn begin_leg(&mut self, at: Timestamp) {
         self.stage = 0;
         self.lines.clear();
+        self.promoted = false;
         self.deadline = None;
         self.troubles.clear();
         self.warned = false;
         self.reach(Point::Idle, at);
     }
 
-    fn task_ended(&mut self, at: Timestamp) {
+    fn task_done(&mut self, at: Timestamp) {
         match self.point {
             Point::Before(index) => self.reach(Point::Before(index + 1), at),
             Point::After(index) => self.reach(Point::After(index + 1), at),
@@ -306,17 +320,18 @@ impl TrackState {
         }
     }
 
-    fn order_began(&mut self, index: usize, line: &OrderLine, from: Option<&Side>, to: Option<&Side>, at: Timestamp) {
+    fn order_began(&mut self, order: &OrderNow, at: Timestamp) {
         self.touched = true;
         self.generation += 1;
         self.traffic_seen = None;
         self.standing_before = self.standing.clone();
-        let counts = [(from, line.from), (to, line.to)];
-        self.standing.counts = counts.into_iter().filter_map(|(side, count)| Some((side?.clone(), count))).collect();
-        if !line.traffic.is_worker() {
-            self.standing.spread = crate::orders::Frame { from, to }.spread(&line.traffic);
+        let counts = [(&order.from, order.line.from), (&order.to, order.line.to)];
+        self.standing.counts = counts.into_iter().filter_map(|(side, count)| Some((side.clone()?, count))).collect();
+        if !order.line.traffic.is_worker() {
+            self.standing.spread = order.frame().spread(&order.line.traffic);
         }
-        self.reach(Point::Order(index), at);
+        self.order = Some(order.clone());
+        self.reach(Point::Order(order.index), at);
     }
 
     fn health_changed(&mut self, instance: &crate::InstanceId, folded: Option<crate::Folded>) {
@@ -328,6 +343,15 @@ impl TrackState {
         if before.is_some_and(|before| before.health != folded.health) {
             *self.flaps.entry(instance.clone()).or_default() += 1;
         }
+    }
+
+    /// A pass earns the interval, anything else earns nothing.
+    fn judged(&mut self, judged: Judged, at: Timestamp) {
+        if judged.verdict == Verdict::Pass {
+            self.earn(at);
+        }
+        self.since = at;
+        self.judged = Some(judged);
     }
 
     /// Keeps what the bake has earned so far.

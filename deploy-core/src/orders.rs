@@ -17,6 +17,41 @@ pub struct OrderLine {
     pub traffic: Traffic,
 }
 
+/// An order that is under way, with all that was fixed when it began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderNow {
+    /// Its place among the orders of the step.
+    pub index: usize,
+    /// The order.
+    pub line: OrderLine,
+    /// The side it moves from.
+    pub from: Option<Side>,
+    /// The side it moves to.
+    pub to: Option<Side>,
+    /// The limits of the step.
+    pub budget: Budget,
+    /// The floor and ceiling, nothing written off.
+    pub bounds: Bounds,
+    /// The workload's count.
+    pub count: u32,
+}
+
+impl OrderNow {
+    /// Its two sides.
+    pub const fn frame(&self) -> Frame<'_> {
+        Frame { from: self.from.as_ref(), to: self.to.as_ref() }
+    }
+
+    /// How many of a side there are to be.
+    pub fn count_of(&self, side: &Side) -> u32 {
+        match side {
+            side if self.to.as_ref() == Some(side) => self.line.to,
+            side if self.from.as_ref() == Some(side) => self.line.from,
+            _ => 0,
+        }
+    }
+}
+
 /// Where a track was left by its last order, or found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {

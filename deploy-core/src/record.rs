@@ -1,6 +1,6 @@
 //! The whole state of a deployment: the fold of its events.
 
-use crate::orders::{OrderLine, Standing, Taken};
+use crate::orders::{OrderLine, OrderNow, Standing, Taken};
 use crate::{
     Actor, Condition, Decision, DeploymentId, Folded, InstanceId, JudgeState, Plan, PlanStage, Request, Scope, Side,
     SlotId, TaskOutcome, Timestamp, Track, TrackRef, Trouble, Verdict,
@@ -126,6 +126,19 @@ pub struct GateState {
     pub decision: Option<Decision>,
 }
 
+/// How far a platform took an engine's token. Its observations count once it is held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grip {
+    /// Its newest token is not known yet.
+    #[default]
+    Unread,
+    /// This engine's token is to be written.
+    Read,
+    /// It is written: older ones are refused.
+    Held,
+}
+
 /// Where in its leg a track stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -178,13 +191,13 @@ pub struct Crash {
 /// One track of a deployment that is under way.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrackState {
-    /// The platform took this engine's token: observations count.
-    pub fenced: bool,
+    /// How far the platform took this engine's token.
+    pub grip: Grip,
     /// What it needs was shipped.
     pub prepared: bool,
     /// An order or a task of it is recorded.
     pub touched: bool,
-    /// The newest generation.
+    /// The newest generation; its epoch is the record's.
     pub generation: u64,
     /// The stage of the leg.
     pub stage: usize,
@@ -193,6 +206,9 @@ pub struct TrackState {
     /// When the point was reached.
     #[serde(default)]
     pub since: Timestamp,
+    /// When its stage began.
+    #[serde(default)]
+    pub stage_began: Timestamp,
     /// The stage is late then.
     pub deadline: Option<Timestamp>,
     /// The counts as taken when the stage began.
@@ -201,6 +217,8 @@ pub struct TrackState {
     pub baseline: u32,
     /// The orders of the stage.
     pub lines: Vec<OrderLine>,
+    /// The last order that was begun: what the platform is held to.
+    pub order: Option<OrderNow>,
     /// Where the last order left it.
     pub standing: Standing,
     /// Where the order before that left it.

@@ -76,6 +76,8 @@ impl Spec {
                 if let Some(other) = ports.insert((target.clone(), *port), key) {
                     let message =
                         format!("port {port} is taken by workload `{other}` on target `{target}`; give each its own");
+                    let own = environment.workloads.get(key).is_some_and(|overlay| overlay.ports.is_some());
+                    let path = if own { path } else { format!("workloads.{key}") };
                     return Err(Error::at(format!("{path}.ports.{port_name}"), message));
                 }
             }

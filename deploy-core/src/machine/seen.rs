@@ -65,8 +65,10 @@ pub struct TrackSeen {
     pub problems: BTreeMap<Call, Problem>,
     /// Folded health of every instance that the engine probes, and `since` carried over from the record.
     pub health: BTreeMap<InstanceId, Folded>,
-    /// What was shipped.
+    /// What it needs was shipped, under this engine's lease.
     pub prepared: bool,
+    /// It was removed, its route with it.
+    pub removed: bool,
     /// Outcomes of tasks, by stable key.
     pub tasks: BTreeMap<String, TaskOutcome>,
     /// What the last call could not do.
