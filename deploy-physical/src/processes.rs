@@ -24,7 +24,7 @@
 //! # Limits
 //!
 //! A shell knows an end by a signal only as 128 + its number, so an exit status from 129 to 192 is told as that signal. A
-//! killed supervisor leaves the program running and known; its exit status is unknown then. There is a process group but
+//! killed supervisor leaves the program running and known; its exit status is unknown then, and its children stay. There is a process group but
 //! no session of its own (that takes a program that is not on every host), so a program may still open the
 //! controlling terminal the engine was started from. Logs are cut when the engine looks: each may take up to twice its bound, and
 //! more while no engine looks.
@@ -110,7 +110,10 @@ impl ServiceManager for Processes {
         let file = dir.join("service");
         let asked = serde_json::to_vec(&asked).map_err(|error| corrupt(&file, error))?;
         self.host.write(&file, &asked, 0o600).await?;
-        self.host.start(&supervised(service), &dir.join("log")).await?;
+        if let Err(error) = self.host.start(&supervised(service), &dir.join("log")).await {
+            self.host.remove(dir).await?;
+            return Err(error);
+        }
         let until = Instant::now() + Duration::from_secs(2);
         while Instant::now() < until && self.host.read(&dir.join("process")).await?.is_none() {
             tokio::time::sleep(Duration::from_millis(2)).await;

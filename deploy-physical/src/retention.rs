@@ -3,8 +3,9 @@
 use crate::fence;
 use crate::instances::{Inner, stamp};
 use crate::layout::Layout;
+use crate::local::blocking;
 use crate::prepare::Prepared;
-use crate::{instances, tasks};
+use crate::{disk, instances, tasks};
 use deploy_core::{Error, Kind, Result, RevisionId, Timestamp, Token, TrackRef, time};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,9 @@ impl Keep {
     }
 }
 
+/// How long a tree may be under way before it is taken for one that a killed engine left.
+const LEFT: Duration = Duration::from_secs(86_400);
+
 /// Removes what is neither needed nor to be kept.
 pub(crate) async fn prune(inner: &Inner, track: &TrackRef, keep: &[RevisionId]) -> Result<()> {
     let layout = inner.layout(track);
@@ -62,7 +66,8 @@ pub(crate) async fn prune(inner: &Inner, track: &TrackRef, keep: &[RevisionId]) 
     for name in inner.host.list(layout.dir()).await?.iter().filter(|name| name.starts_with(".away-")) {
         inner.host.remove(&layout.dir().join(name)).await?;
     }
-    Ok(())
+    let staging = inner.host.staging();
+    blocking(move || disk::sweep(&staging, LEFT)).await
 }
 
 async fn needed(inner: &Inner, layout: &Layout, keep: &[RevisionId]) -> Result<BTreeSet<String>> {

@@ -76,7 +76,7 @@ pub(crate) async fn resolve(providers: &Providers, track: &TrackRef, spec: &Inst
     let mut values = Values::new();
     for (variable, secret) in &spec.secrets {
         let value = resolve_one(providers, secret).await.and_then(whole);
-        values.insert(variable.clone(), value.map_err(|error| refused(track, variable, secret, error))?);
+        values.insert(variable.clone(), value.map_err(|error| refused(track, variable, secret, &error))?);
     }
     Ok(values)
 }
@@ -99,7 +99,7 @@ fn whole(value: SecretString) -> Result<SecretString> {
     Ok(value)
 }
 
-fn refused(track: &TrackRef, variable: &str, secret: &SecretRef, error: Error) -> Error {
+fn refused(track: &TrackRef, variable: &str, secret: &SecretRef, error: &Error) -> Error {
     let kind = match error.kind() {
         Kind::Unavailable | Kind::Timeout | Kind::Throttled => error.kind(),
         _ => Kind::Invalid,

@@ -110,9 +110,9 @@ impl Task<'_> {
     }
 
     async fn bar(&self) -> Result<TaskOutcome> {
-        match self.look().await? {
-            outcome @ (TaskOutcome::Done | TaskOutcome::Failed(_) | TaskOutcome::Barred) => return Ok(outcome),
-            _ => {}
+        let before = self.look().await?;
+        if matches!(before, TaskOutcome::Done | TaskOutcome::Failed(_) | TaskOutcome::Barred) {
+            return Ok(before);
         }
         self.inner.host.make_dir(&self.dir, 0o700).await?;
         self.inner.host.write(&self.dir.join("barred"), b"", 0o600).await?;

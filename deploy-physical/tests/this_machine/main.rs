@@ -5,6 +5,7 @@
 mod archives;
 mod common;
 mod engine;
+mod host;
 mod instances;
 mod kept;
 mod prepare;
