@@ -151,3 +151,29 @@ async fn what_is_no_archive_is_refused() {
     assert_eq!(kind, Kind::Invalid);
     assert!(message.starts_with("artifact DIR/evil.tar.gz: it is no archive that can be read: "), "{message}");
 }
+
+#[tokio::test]
+async fn long_names_are_taken_and_endless_ones_refused() {
+    let bench = bench();
+    let long = format!("{}/{}", "d".repeat(120), "f".repeat(120));
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(10);
+    header.set_mode(0o755);
+    builder.append_data(&mut header.clone(), &long, &b"#!/bin/sh\n"[..]).expect("added");
+    builder.append_pax_extensions([("path", b"pax/app" as &[u8])]).expect("added");
+    header.set_path("short").expect("a path");
+    header.set_cksum();
+    builder.append(&header, &b"#!/bin/sh\n"[..]).expect("added");
+    let path = bench.root.path().join("app.tar.gz");
+    std::fs::write(&path, gzip(&builder.into_inner().expect("an archive"))).expect("written");
+    let launch = bench.prepared(artifact(&path, &["pax/app"])).await;
+    assert!(bench.dir().join("releases").join(launch.side.revision.as_str()).join(long).exists());
+
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_pax_extensions([("comment", &[b'x'; 70_000] as &[u8])]).expect("added");
+    std::fs::write(&path, gzip(&builder.into_inner().expect("an archive"))).expect("written");
+    let (_, message) = refused(&bench, artifact(&path, &["app"])).await;
+    let expected = "artifact DIR/app.tar.gz: an entry has a name or attributes of more than 64 KiB; ";
+    assert!(message.starts_with(expected), "{message}");
+}

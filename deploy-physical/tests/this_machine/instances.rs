@@ -172,6 +172,8 @@ async fn an_older_token_changes_nothing_and_is_told_the_newest() {
 async fn a_number_that_went_to_another_process_is_not_taken_for_ours() {
     let bench = bench();
     let instance = bench.launched(command(&SLEEP)).await;
+    // Start times are told in ticks of 10 ms, and no number comes round again within one.
+    tokio::time::sleep(Duration::from_millis(50)).await;
     let mut stranger = std::process::Command::new("/bin/sleep").arg("600").spawn().expect("a stranger");
     let file = bench.dir().join("instances").join(instance.id.as_str()).join("process");
     let stat = std::fs::read_to_string(&file).expect("its process");
