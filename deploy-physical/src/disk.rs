@@ -119,7 +119,7 @@ pub(crate) fn look(path: &Path) -> Result<Option<Looked>> {
 
 pub(crate) fn ship(tree: &Path, to: &Path) -> Result<()> {
     if to.exists() {
-        return Ok(());
+        return remove(tree);
     }
     make_dir(to.parent().unwrap_or(to), 0o755)?;
     // A release that is there is taken for whole, after a loss of power too.

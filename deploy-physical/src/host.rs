@@ -115,7 +115,8 @@ pub trait Host: Debug + Send + Sync {
     /// A directory on the engine's host where a tree for `ship` is best built.
     fn staging(&self) -> PathBuf;
 
-    /// Brings a tree from the staging directory to the host, whole or not at all. What stands there already is left as it is.
+    /// Brings a tree from the staging directory to the host, whole or not at all, and takes it from there. What stands at the new place
+    /// already is left as it is.
     ///
     /// # Errors
     /// `Denied`, `Full`, `Unavailable`.

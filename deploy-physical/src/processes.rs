@@ -58,7 +58,7 @@ exec "$@""#;
 const FILES: [&str; 4] = ["service", "process", "stopping", "exit"];
 
 /// How long a start may be under way before it is taken for one that never came to run.
-const UNDER_WAY: Duration = Duration::from_secs(10);
+const UNDER_WAY: Duration = Duration::from_secs(5);
 
 /// Plain processes, as a [`ServiceManager`]. See the module's page for how they outlive the engine.
 #[derive(Debug, Clone)]

@@ -116,7 +116,7 @@ impl Program {
 }
 
 /// Bits that were pruned, or never brought, are not the candidate's fault.
-async fn in_place(host: &dyn Host, release: &Path) -> Result<()> {
+pub(crate) async fn in_place(host: &dyn Host, release: &Path) -> Result<()> {
     match host.look(release).await? {
         Some(_) => Ok(()),
         None => {

@@ -59,3 +59,22 @@ async fn two_engines_on_one_root_see_the_same() {
     let other = builder(bench.root.path()).build().expect("a machine");
     assert_eq!(other.list(&bench.track).await.expect("a list"), [instance]);
 }
+
+#[tokio::test]
+async fn a_launch_that_was_cut_off_is_told_as_ended_and_makes_room() {
+    let bench = bench();
+    let instance = bench.launched(command(&["/bin/sleep", "600"])).await;
+    let dir = bench.dir().join("instances").join(instance.id.as_str());
+    bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("told");
+    bench.end().await;
+    for file in ["process", "exit", "stopping"] {
+        std::fs::remove_file(dir.join(file)).expect("as if it had never come to run");
+    }
+    let asked = instance.started.expect("asked for").to_string();
+    let service = std::fs::read_to_string(dir.join("service")).expect("what was asked for");
+    std::fs::write(dir.join("service"), service.replace(&asked, "2020-01-01T00:00:00Z")).expect("long ago");
+    assert_eq!(bench.only().await.state, InstanceState::Exited(Exit::default()));
+    bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("removed");
+    let again = bench.launched(command(&["/bin/sleep", "600"])).await;
+    assert_eq!(again.slot, instance.slot);
+}

@@ -89,6 +89,26 @@ async fn what_is_there_is_not_brought_again() {
 }
 
 #[tokio::test]
+async fn preparing_may_be_dropped_anywhere_and_goes_on() {
+    let bench = bench();
+    let names: Vec<_> = (0..50).map(|n| format!("lib/{n}")).collect();
+    let mut files = vec![("app", RUN, 0o755)];
+    files.extend(names.iter().map(|name| (name.as_str(), "x", 0o644)));
+    let path = archive(bench.root.path(), "app.tar.gz", &files);
+    for millis in [0, 1, 2, 4, 8, 16] {
+        let mut spec = artifact(&path, &["app"]);
+        spec.env.insert("N".into(), millis.to_string());
+        let revision = Revision::of(spec.clone()).expect("a revision");
+        let revisions = [revision.clone()];
+        let prepare = bench.machine.prepare(&bench.track, &revisions, TOKEN);
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(millis), prepare).await;
+        bench.prepared(spec).await;
+        let lib = bench.dir().join("releases").join(revision.id.as_str()).join("lib");
+        assert_eq!(std::fs::read_dir(lib).expect("unpacked").count(), 50, "dropped after {millis} ms");
+    }
+}
+
+#[tokio::test]
 async fn an_artifact_with_another_digest_is_refused() {
     let bench = bench();
     let path = program(bench.root.path(), "app", "#!/bin/sh\n");
