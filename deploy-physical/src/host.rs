@@ -22,6 +22,12 @@ pub trait Host: Debug + Send + Sync {
     /// Its name, as slots bear it.
     fn name(&self) -> &str;
 
+    /// The address that its programs listen on and are reached at.
+    fn address(&self) -> &str;
+
+    /// What programs get of its environment: `PATH` always, `HOME`, `LANG` and `TZ` where they are set.
+    fn environment(&self) -> BTreeMap<String, String>;
+
     /// Reads a file; none where there is no such file.
     ///
     /// # Errors

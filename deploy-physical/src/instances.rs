@@ -119,7 +119,7 @@ impl Inner {
         }
         let found = program.find(&*self.host, None, &env["PATH"]).await?;
         let cwd = program.release.clone().unwrap_or_else(|| dir.clone());
-        let address = |port: &u16| format!("127.0.0.1:{port}");
+        let address = |port: &u16| format!("{}:{port}", self.host.address());
         let note = Note {
             side: launch.side.clone(),
             slot: slot.clone(),
@@ -156,7 +156,7 @@ impl Inner {
         release: Option<&PathBuf>,
     ) -> Result<BTreeMap<String, String>> {
         let mut env = self.inherited.clone();
-        env.insert("HOST".into(), "127.0.0.1".into());
+        env.insert("HOST".into(), self.host.address().to_owned());
         env.extend(spec.env.clone());
         let values = self.values(layout, spec, revision).await?;
         env.extend(values.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())));

@@ -14,6 +14,12 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
+/// What programs get of the engine's environment.
+const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
+
+/// Where programs are looked for when the engine has no `PATH`.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 const OUTPUT_MOST: u64 = 1 << 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -41,6 +47,15 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 impl Host for LocalHost {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn address(&self) -> &str {
+        "127.0.0.1"
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        let found = INHERITED.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
+        [("PATH".to_owned(), PATH.to_owned())].into_iter().chain(found).collect()
     }
 
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {

@@ -75,7 +75,7 @@ pub struct Service {
 /// How a program stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
-    /// When it was asked for, by the host's clock.
+    /// When it was asked for, by the clock of the engine that asked.
     pub asked: Timestamp,
     /// What its caller wanted to know of it.
     pub note: serde_json::Value,
@@ -88,7 +88,7 @@ pub struct Standing {
 pub enum State {
     /// It runs, or is about to.
     Running,
-    /// It was asked to end, at this time by the host's clock, and still runs.
+    /// It was asked to end, at this time by the clock of the engine that asked, and still runs.
     Stopping(Timestamp),
     /// It has ended.
     Ended(Exit),
