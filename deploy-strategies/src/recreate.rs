@@ -25,6 +25,7 @@ settings! {
     /// exclusive workload, and a change of data that the earlier release could not live with.
     ///
     /// Written `recreate`, or `recreate: { between: [{ name: migrate, kind: migration, run: [bin/migrate] }] }`.
+    #[schemars(description = "Stops everything, does what must be done while nothing runs, starts everything.")]
     Recreate as "recreate" {
         /// Tasks while nothing runs: a backup, a migration, each with its undo.
         between: Vec<Task> = Vec::new(),

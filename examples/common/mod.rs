@@ -14,10 +14,10 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 /// The application's name, its only workload, its environment and its target.
-pub const NAMES: [&str; 4] = ["shop", "web", "demo", "here"];
+pub(crate) const NAMES: [&str; 4] = ["shop", "web", "demo", "here"];
 
 /// Plays another role where the program was started again for one; none when a person started it.
-pub async fn role() -> Option<ExitCode> {
+pub(crate) async fn role() -> Option<ExitCode> {
     let mut args = std::env::args().skip(1);
     if args.next().as_deref() == Some("proxy") {
         return Some(proxy(args).await);
@@ -43,37 +43,40 @@ async fn proxy(args: impl Iterator<Item = String>) -> ExitCode {
 }
 
 /// A place on this machine: releases, records and the proxy's state under one directory.
-pub struct Site {
+pub(crate) struct Site {
     root: PathBuf,
     /// The port that clients use.
     pub port: u16,
-    proxy: ProxyClient,
 }
 
 impl Site {
     /// A new site in a new directory, with its proxy running.
-    pub async fn new(name: &str) -> Result<Self> {
+    pub(crate) async fn new(name: &str) -> Result<Self> {
         let root = std::env::temp_dir().join(format!("deploy-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&root).map_err(|error| unavailable(&root, error))?;
         Self::open(&root, free_port()?).await
     }
 
     /// The site in a directory; its proxy is started where it does not run.
-    pub async fn open(root: &Path, port: u16) -> Result<Self> {
+    pub(crate) async fn open(root: &Path, port: u16) -> Result<Self> {
         let program = std::env::current_exe().map_err(|error| unavailable(root, error))?;
         let settings = ProxySettings::new(root.join("proxy.sock"), root.join("proxy.json"));
-        let proxy = ProxyProcess::new(program, settings).arg("proxy").ensure().await?;
-        Ok(Self { root: root.to_owned(), port, proxy })
+        ProxyProcess::new(program, settings).arg("proxy").ensure().await?;
+        Ok(Self { root: root.to_owned(), port })
     }
 
     /// The directory.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// The address that clients use.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    fn proxy(&self) -> ProxyClient {
+        ProxyClient::new(self.root.join("proxy.sock"))
     }
 
     fn machine(&self) -> Result<Machine> {
@@ -81,17 +84,17 @@ impl Site {
     }
 
     /// An engine with its records in SQLite and this machine as its target. It takes over what was left unfinished.
-    pub async fn engine(&self) -> Result<Engine> {
+    pub(crate) async fn engine(&self) -> Result<Engine> {
         Engine::builder()
             .store(Sqlite::open(self.root.join("deploy.db")).await?)
-            .target("here", Fleet::new(self.machine()?, self.proxy.clone()))
-            .metrics("here", self.proxy.clone())
+            .target("here", Fleet::new(self.machine()?, self.proxy()))
+            .metrics("here", self.proxy())
             .build()
             .await
     }
 
     /// A release of the demonstration application: three processes of this very program.
-    pub fn release(&self, version: &str, strategy: serde_json::Value, env: &[(&str, &str)]) -> Result<Release> {
+    pub(crate) fn release(&self, version: &str, strategy: serde_json::Value, env: &[(&str, &str)]) -> Result<Release> {
         let program = std::env::current_exe().map_err(|error| unavailable(&self.root, error))?;
         let mut web = Workload::new(Source::Command(vec![program.to_string_lossy().into_owned()]));
         web.replicas = 3;
@@ -111,12 +114,12 @@ impl Site {
     }
 
     /// The workload on this machine.
-    pub fn track(&self) -> Result<TrackRef> {
+    pub(crate) fn track(&self) -> Result<TrackRef> {
         NAMES_AS_TRACK.parse()
     }
 
     /// The processes that bear this site's mark, whatever anybody's list says.
-    pub fn marked_processes(&self) -> Vec<u32> {
+    pub(crate) fn marked_processes(&self) -> Vec<u32> {
         let mark = self.root.join("machine").to_string_lossy().into_owned();
         let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -124,7 +127,7 @@ impl Site {
     }
 
     /// Ends the application and the proxy, and removes the directory.
-    pub async fn close(self) -> Result<()> {
+    pub(crate) async fn close(self) -> Result<()> {
         let (machine, track) = (self.machine()?, self.track()?);
         let mut left = machine.list(&track).await?;
         while !left.is_empty() {
@@ -135,7 +138,7 @@ impl Site {
             tokio::time::sleep(Duration::from_millis(20)).await;
             left = machine.list(&track).await?;
         }
-        let pid = self.proxy.process().await?;
+        let pid = self.proxy().process().await?;
         let _ = Command::new("kill").arg(pid.to_string()).status();
         let _ = std::fs::remove_dir_all(&self.root);
         Ok(())
