@@ -90,13 +90,15 @@ impl Inner {
 
     async fn launch(&self, slot: &SlotId, launch: &Launch, token: Token) -> Result<()> {
         let layout = self.layout(&launch.track);
-        let _guard = fence::enter(&*self.host, &layout, token).await?;
+        let guard = fence::enter(&*self.host, &layout, token).await?;
         let found = self.found(&layout).await?;
         if let Some(there) = found.iter().find(|there| there.note.slot == *slot) {
             return there.is_that(&launch.side).map_err(|error| error.with("track", &launch.track));
         }
         let service = self.service(&layout, slot, launch).await.map_err(|error| error.with("track", &launch.track))?;
         self.services.start(&service).await?;
+        drop(guard);
+        self.services.started(&service.dir).await;
         self.changed.send_replace(());
         tracing::info!(track = %launch.track, slot = %slot, side = %launch.side, "instance launched");
         Ok(())

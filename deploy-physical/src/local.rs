@@ -125,7 +125,7 @@ impl Host for LocalHost {
                 Ok(()) => return Ok(Box::new(Locked(file))),
                 Err(std::fs::TryLockError::Error(error)) => return Err(io("lock", path, error)),
                 Err(std::fs::TryLockError::WouldBlock) if Instant::now() < until => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
                 }
                 Err(std::fs::TryLockError::WouldBlock) => {
                     let words = format!("another program keeps the lock {} for more than 10 s", path.display());

@@ -114,11 +114,14 @@ impl ServiceManager for Processes {
             self.host.remove(dir).await?;
             return Err(error);
         }
+        Ok(())
+    }
+
+    async fn started(&self, dir: &Path) {
         let until = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < until && self.host.read(&dir.join("process")).await?.is_none() {
+        while Instant::now() < until && matches!(self.host.read(&dir.join("process")).await, Ok(None)) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        Ok(())
     }
 
     async fn look(&self, dir: &Path) -> Result<Option<Standing>> {

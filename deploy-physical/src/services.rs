@@ -19,7 +19,7 @@ use std::time::Duration;
 /// * Nothing is signalled that was not surely started for this directory.
 #[async_trait]
 pub trait ServiceManager: Debug + Send + Sync {
-    /// Starts a program and returns once it is under way.
+    /// Starts a program and returns at once.
     ///
     /// # Errors
     /// `Denied`, `Full`, `Unavailable`: it was not started.
@@ -27,6 +27,9 @@ pub trait ServiceManager: Debug + Send + Sync {
     /// # Cancel safety
     /// May be dropped: `look` says whether it was started.
     async fn start(&self, service: &Service) -> Result<()>;
+
+    /// Waits a moment until a program that was just started can be told from one that never came to run. It may come back earlier.
+    async fn started(&self, dir: &Path);
 
     /// How the program of a directory stands; none where it was never asked for.
     ///

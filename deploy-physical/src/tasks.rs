@@ -73,6 +73,7 @@ impl Task<'_> {
         }
         let service = self.service().await?;
         self.inner.services.start(&service).await?;
+        self.inner.services.started(&service.dir).await;
         self.inner.changed.send_replace(());
         self.watch();
         self.look().await

@@ -256,3 +256,18 @@ async fn what_can_never_run_is_the_candidates_fault() {
 fn pid(pid: u32) -> rustix::process::Pid {
     rustix::process::Pid::from_raw(pid as i32).expect("a number")
 }
+
+#[tokio::test]
+async fn launches_abreast_do_not_get_in_each_others_way() {
+    let bench = bench_with(|builder| builder.slots_per_workload(16));
+    let launch = bench.prepared(command(&SLEEP)).await;
+    let slots = bench.machine.slots(&bench.track).await.expect("slots");
+    let open: Vec<_> = slots.into_iter().filter(|slot| slot.closed.is_none()).collect();
+    let all = open.iter().map(|slot| bench.machine.launch(&slot.id, &launch, TOKEN));
+    for result in futures::future::join_all(all).await {
+        result.expect("launched");
+    }
+    let list = bench.list().await;
+    assert_eq!(list.len(), open.len());
+    assert!(list.iter().all(|instance| instance.state == InstanceState::Running));
+}
