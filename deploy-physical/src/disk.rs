@@ -125,7 +125,11 @@ pub(crate) fn ship(tree: &Path, to: &Path) -> Result<()> {
     // A release that is there is taken for whole, after a loss of power too.
     let flushed = File::open(tree).and_then(|tree| Ok(rustix::fs::syncfs(tree)?));
     flushed.map_err(|error| io("write", tree, error))?;
-    fs::rename(tree, to).map_err(|error| io("move into place", to, error))?;
+    match fs::rename(tree, to) {
+        // Another call was faster, one that its caller has given up perhaps.
+        Err(_) if to.exists() => remove(tree)?,
+        moved => moved.map_err(|error| io("move into place", to, error))?,
+    }
     sync(to.parent().unwrap_or(to)).map_err(|error| io("write", to, error))
 }
 
@@ -136,9 +140,12 @@ pub(crate) fn trim(path: &Path, most: u64) -> Result<()> {
         }
         let mut old = path.as_os_str().to_owned();
         old.push(".1");
-        fs::copy(path, old)?;
+        let (mut from, mut to) = (File::options().read(true).write(true).open(path)?, File::create(old)?);
+        // Once more for what came in the meantime; what comes between that and the cut is lost.
+        io::copy(&mut from, &mut to)?;
+        io::copy(&mut from, &mut to)?;
         // Its writers append, so they go on at the new end.
-        File::options().write(true).open(path)?.set_len(0)
+        from.set_len(0)
     };
     // It may be moved away meanwhile.
     there(trim()).map(drop).map_err(|error| io("cut", path, error))

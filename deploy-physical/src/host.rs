@@ -174,13 +174,13 @@ pub trait Host: Debug + Send + Sync {
     async fn listening(&self) -> Result<BTreeSet<u16>>;
 
     /// Cuts each file of this name in the directories of a directory that is longer than `most`: its content moves to
-    /// `<file>.1`, and writers go on at the start of an empty one.
+    /// `<file>.1`, and writers go on at the start of an empty one. What they write at that very moment may be lost.
     ///
     /// # Errors
     /// `Denied`, `Full`, `Unavailable`.
     ///
     /// # Cancel safety
-    /// May be dropped: at worst lines stand in both files.
+    /// May be dropped: at worst lines stand in both files, or the older ones in none.
     async fn trim(&self, dir: &Path, file: &str, most: u64) -> Result<()>;
 }
 

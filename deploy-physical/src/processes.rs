@@ -26,8 +26,8 @@
 //! A shell knows an end by a signal only as 128 + its number, so an exit status from 129 to 192 is told as that signal. A
 //! killed supervisor leaves the program running and known; its exit status is unknown then, and its children stay. There is a process group but
 //! no session of its own (that takes a program that is not on every host), so a program may still open the
-//! controlling terminal the engine was started from. Logs are cut when the engine looks: each may take up to twice its bound, and
-//! more while no engine looks.
+//! controlling terminal the engine was started from. Logs are cut when the engine looks: each may take up to twice its bound,
+//! more while no engine looks, and a line written at the very moment of the cut may be lost.
 
 use crate::error::corrupt;
 use crate::host::{Files, Host, MARK, Process, Run, Signal, Tail};
@@ -119,7 +119,7 @@ impl ServiceManager for Processes {
 
     async fn started(&self, dir: &Path) {
         let until = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < until && matches!(self.host.read(&dir.join("process")).await, Ok(None)) {
+        while Instant::now() < until && matches!(self.known(dir).await, Ok(Some(Known { program: None, .. }))) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }

@@ -78,8 +78,12 @@ async fn a_release_that_is_gone_is_not_the_candidates_fault() {
 #[tokio::test]
 async fn a_long_log_is_cut_and_its_end_still_read() {
     let bench = bench_with(|builder| builder.log_bytes(1000));
-    let script = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo line $i; done; sleep 600";
-    let instance = bench.launched(script_of(script)).await;
+    let go = bench.root.path().join("go");
+    let all = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo line $i; done; sleep 600";
+    let wait = format!("while ! [ -e '{}' ]; do sleep 0.02; done; {all}", go.display());
+    let instance = bench.launched(script(&wait)).await;
+    // A list would cut it in the middle.
+    std::fs::write(go, "").expect("it may speak");
     let log = bench.dir().join("instances").join(instance.id.as_str()).join("log");
     until("all is said", async || {
         let lines = bench.machine.logs(&bench.track, &instance.id, 1).await.expect("a log");
@@ -104,8 +108,4 @@ async fn a_forgotten_workload_leaves_what_it_shared_and_the_fence() {
     bench.machine.remove(&bench.track, TOKEN).await.expect("forgotten");
     assert_eq!(names(bench.dir()), ["lock", "shared", "token"]);
     assert_eq!(bench.machine.token(&bench.track).await.expect("the fence"), TOKEN);
-}
-
-fn script_of(text: &str) -> deploy_core::InstanceSpec {
-    script(text)
 }
