@@ -278,6 +278,7 @@ impl Found {
         let state = match self.standing.state {
             State::Running => InstanceState::Running,
             State::Stopping(_) => InstanceState::Terminating,
+            State::Ended(_) if self.standing.asked_to_end => InstanceState::Terminating,
             State::Ended(exit) => InstanceState::Exited(exit),
             State::Never => InstanceState::Exited(deploy_core::Exit::default()),
         };

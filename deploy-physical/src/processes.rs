@@ -235,7 +235,7 @@ impl Known {
     }
 
     fn standing(self, state: State) -> Standing {
-        Standing { asked: self.asked.asked, note: self.asked.note, state }
+        Standing { asked: self.asked.asked, asked_to_end: self.stopping.is_some(), note: self.asked.note, state }
     }
 }
 

@@ -84,6 +84,8 @@ pub struct Standing {
     pub note: serde_json::Value,
     /// Its state.
     pub state: State,
+    /// It was asked to end, and has ended or not.
+    pub asked_to_end: bool,
 }
 
 /// The state of a program.

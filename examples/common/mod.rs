@@ -101,6 +101,7 @@ impl Site {
         web.replicas = 3;
         web.ports.insert("http".parse()?, self.port);
         web.health = Some(Probe::http("/healthz").every(Duration::from_millis(100)));
+        web.drain = Duration::from_millis(2_500);
         web.grace = Duration::from_secs(5);
         let own = [("DEPLOY_ROLE", "app"), ("APP_VERSION", version), ("APP_START_DELAY_MS", "200")];
         web.env.extend(own.iter().chain(env).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -159,7 +160,9 @@ fn is_app_of(pid: u32, mark: &str) -> bool {
 
 fn free_port() -> Result<u16> {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    taken.map(|address| address.port()).map_err(|error| Error::new(Kind::Unavailable, "no free port").from_source(error))
+    taken
+        .map(|address| address.port())
+        .map_err(|error| Error::new(Kind::Unavailable, "no free port").from_source(error))
 }
 
 fn unavailable(path: &Path, error: std::io::Error) -> Error {
