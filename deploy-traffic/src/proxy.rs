@@ -349,7 +349,7 @@ impl Writer {
         if self.role == role {
             return Ok(());
         }
-        Err(Error::new(Kind::Unavailable, "this proxy is being replaced by another; ask again").with("replaced", true))
+        Err(replaced())
     }
 
     /// Keeps the book, durably where there is a file.
@@ -358,6 +358,11 @@ impl Writer {
         let (file, book) = (Arc::clone(file), book.clone());
         tokio::task::spawn_blocking(move || file.write(&book)).await.map_err(broken)?
     }
+}
+
+/// What a proxy says that is not the one to ask.
+pub(crate) fn replaced() -> Error {
+    Error::new(Kind::Unavailable, "this proxy is being replaced by another; ask again").with("replaced", true)
 }
 
 fn broken(error: tokio::task::JoinError) -> Error {
