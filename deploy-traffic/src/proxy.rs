@@ -68,7 +68,7 @@ pub(crate) const fn capabilities(survives_engine: bool) -> RouterCapabilities {
 
 impl Proxy {
     /// A proxy that was told nothing yet, on a runtime.
-    pub(crate) fn start(runtime: Handle, config: Config, file: Option<StateFile>) -> Arc<Self> {
+    pub(crate) fn start(runtime: &Handle, config: Config, file: Option<StateFile>) -> Arc<Self> {
         let entered = runtime.enter();
         let shared = Shared { mirror: Mirror::start(&config), config: Arc::new(config), tasks: TaskTracker::new() };
         let writer = Writer { role: Role::Leading, file: file.map(Arc::new) };
