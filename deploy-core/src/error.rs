@@ -132,8 +132,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
+        let mut between = if self.0.message.contains('\n') { "\n" } else { "; " };
         for (key, value) in &self.0.context {
-            write!(f, "; {key}: {value}")?;
+            write!(f, "{between}{key}: {value}")?;
+            between = "; ";
         }
         Ok(())
     }

@@ -9,7 +9,8 @@ use std::str::FromStr;
 /// A name that fits a label on every platform: 1 to 40 characters, `a-z`, `0-9` and `-`, a letter first, no `-` last.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(#[schemars(regex(pattern = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"))] String);
+#[schemars(extend("pattern" = "^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"))]
+pub struct Name(String);
 
 impl Name {
     /// The longest name, in characters.

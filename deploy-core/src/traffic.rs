@@ -12,6 +12,8 @@ use std::time::Duration;
 pub enum Traffic {
     /// A worker: nobody is routed to it.
     NotRouted,
+    /// A worker whose sides replace each other at one place, in one order.
+    InPlace,
     /// Nobody is served.
     None,
     /// Every admitted instance of either side alike.
@@ -160,6 +162,16 @@ impl Traffic {
         }
     }
 
+    /// Whether it is a worker's.
+    pub const fn is_worker(&self) -> bool {
+        matches!(self, Self::NotRouted | Self::InPlace)
+    }
+
+    /// Whether one side replaces the other at one place.
+    pub const fn is_in_place(&self) -> bool {
+        matches!(self, Self::Pooled | Self::InPlace)
+    }
+
     /// Whether somebody is to be served.
     pub const fn serves(&self) -> bool {
         matches!(self, Self::Pooled | Self::Split(_))
@@ -184,7 +196,7 @@ impl fmt::Display for Match {
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
-            Self::NotRouted => "-".to_owned(),
+            Self::NotRouted | Self::InPlace => "-".to_owned(),
             Self::None => "none".to_owned(),
             Self::Pooled => "pooled".to_owned(),
             Self::Split(split) => split.to_string(),

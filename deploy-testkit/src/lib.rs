@@ -1,1 +1,6 @@
 //! Simulated platforms, load and checks for deployers, routers, stores and strategies.
+
+pub mod app;
+pub mod load;
+pub mod process;
+pub mod wait;

@@ -1,2 +1,49 @@
-//! The commands of the project.
-fn main() {}
+//! The commands of the project: `cargo xtask test`, `soak`, `ci` and `floors`. Only std, so that it builds in seconds.
+
+#![allow(clippy::print_stdout, reason = "a command speaks to people")]
+
+mod checks;
+mod deny;
+mod examples;
+mod floors;
+mod needs;
+mod place;
+mod report;
+mod soak;
+mod step;
+mod tally;
+mod tests;
+
+use place::Place;
+use report::Report;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask test    all tests: unit, integration, live ones that can run here, doctests, examples
+cargo xtask soak    the long form; writes docs/reports/soak-<time>.md   [DEPLOY_SEED=n repeats one]
+cargo xtask ci      test, and before it formatting, lints, docs, floors, licences, bans, sources, advisories
+cargo xtask floors  who may know whom, alone: seconds
+
+The last line of each is `N passed, M failed`. With CI=true a suite that could not run counts as failed.
+DEPLOY_CACHE  where tools are kept between runs; default ~/.cache/deploy
+";
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1).unwrap_or_default();
+    let place = Place::here();
+    let mut report = Report::default();
+    match command.as_str() {
+        "test" => tests::all(&place, &mut report),
+        "soak" => soak::all(&place, &mut report),
+        "floors" => floors::all(&place, &mut report),
+        "ci" => {
+            checks::all(&place, &mut report);
+            tests::all(&place, &mut report);
+        }
+        _ => {
+            print!("{HELP}");
+            return if command == "help" { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+    }
+    report.end(place.ci)
+}

@@ -1,0 +1,160 @@
+//! A plan as a table that a person can read.
+
+use crate::orders::{Frame, Standing, Taken, bounds, divide};
+use crate::{Back, Evidence, Plan, PlanStage, Side, Track, TrackRef, Traffic, time};
+use std::fmt;
+
+const HEAD: [&str; 9] = ["", "stable", "candidate", "traffic", "ready", "known by", "holds", "until", "way back"];
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let made = self.made_at.strftime("%H:%M:%SZ");
+        writeln!(
+            f,
+            "{} {} -> {} · made from what ran at {made} · release {}",
+            self.scope.application, self.version, self.scope.environment, self.release
+        )?;
+        if self.is_empty() {
+            return writeln!(f, "nothing is to be done: everything is as asked");
+        }
+        for (number, wave) in self.waves.iter().enumerate() {
+            if self.waves.len() > 1 {
+                writeln!(f, "\nwave {} of {}", number + 1, self.waves.len())?;
+            }
+            for name in wave {
+                let Some(track) = self.tracks.get(name) else { continue };
+                writeln!(f)?;
+                write_table(f, &rows(name, track))?;
+            }
+        }
+        writeln!(
+            f,
+            "\nthe whole way takes at most {}, the way back {}",
+            time::show(self.deadline),
+            time::show(self.back_deadline)
+        )
+    }
+}
+
+type Row = Vec<String>;
+
+fn rows(name: &TrackRef, track: &Track) -> Vec<Row> {
+    let title = format!("{} on {} · {}", name.workload, name.target, track.strategy);
+    let mut rows = vec![std::iter::once(title).chain(HEAD.iter().skip(1).map(|head| (*head).to_owned())).collect()];
+    let mut standing = Standing { counts: track.made_from.sides.clone(), spread: track.made_from.spread.clone() };
+    let stages = track.before.iter().map(|stage| (stage, true)).chain(track.after.iter().map(|stage| (stage, false)));
+    for (number, (stage, before)) in stages.enumerate() {
+        if number == track.before.len() {
+            rows.push(vec!["── commit: all workloads together ──".into()]);
+        }
+        let row = stage_row(track, stage, number + 1, before, &mut standing);
+        rows.extend(tasks(stage, true));
+        rows.push(row);
+        rows.extend(tasks(stage, false));
+    }
+    rows
+}
+
+fn tasks(stage: &PlanStage, before: bool) -> impl Iterator<Item = Row> {
+    let step = &stage.stage.step;
+    let tasks = if before { &step.before } else { &step.after };
+    tasks.iter().map(|task| vec![format!("    task {}: {}", task.name, task.run.join(" "))])
+}
+
+fn stage_row(track: &Track, stage: &PlanStage, number: usize, before: bool, standing: &mut Standing) -> Row {
+    let step = &stage.stage.step;
+    let taken = taken(track, stage);
+    let frame = Frame { from: stage.from.as_ref(), to: stage.to.as_ref() };
+    let lines = divide(&step.desired, taken, standing, frame);
+    let baseline = standing.counts.values().sum();
+    let limits = bounds(&lines, &step.budget, taken.greater(), baseline, 0);
+    let name = if step.name.is_empty() { "a stage" } else { &step.name };
+    let from = if stage.from.is_some() { step.desired.stable.of(taken.from) } else { 0 };
+    let to = if stage.to.is_some() { step.desired.candidate.of(taken.to) } else { 0 };
+    let row = vec![
+        format!("  {number} {name}"),
+        from.to_string(),
+        to.to_string(),
+        step.desired.traffic.to_string(),
+        format!("{}..{}", limits.floor, limits.ceiling),
+        known_by(track),
+        holds(stage),
+        format!("+{}", time::show(step.deadline)),
+        if before { way_back(stage) } else { "a new deployment".into() },
+    ];
+    if let Some(last) = lines.last() {
+        let counts = [(frame.from, last.from), (frame.to, last.to)];
+        standing.counts = counts.into_iter().filter_map(|(side, count)| Some((side?.clone(), count))).collect();
+        if !last.traffic.is_worker() {
+            standing.spread = frame.spread(&last.traffic);
+        }
+    }
+    row
+}
+
+fn taken(track: &Track, stage: &PlanStage) -> Taken {
+    let count =
+        |side: &Option<Side>| side.as_ref().and_then(|side| track.party(&side.revision)).map_or(0, |party| party.count);
+    Taken { from: count(&stage.from), to: count(&stage.to) }
+}
+
+fn known_by(track: &Track) -> String {
+    let can = &track.made_from.capabilities;
+    match (track.routed, can.evidence) {
+        (false, _) => "-".into(),
+        (true, Evidence::DataPlane) => can.evidence.to_string(),
+        (true, evidence) => format!("{evidence}, then {}", time::show(can.propagation)),
+    }
+}
+
+fn holds(stage: &PlanStage) -> String {
+    let holds = &stage.stage.holds;
+    let mut words = vec![if stage.stage.step.desired.candidate.is_none() { "settled" } else { "healthy" }.to_owned()];
+    if !holds.bake.is_zero() {
+        words.push(format!("{} bake", time::show(holds.bake)));
+    }
+    words.extend(holds.judge.as_ref().map(|judge| format!("judge {}", judge.name)));
+    words.extend(holds.gate.as_ref().map(|gate| format!("gate {}", gate.name)));
+    words.join(", ")
+}
+
+fn way_back(stage: &PlanStage) -> String {
+    match &stage.stage.back {
+        Back::Refused(why) => format!("none: {why}"),
+        Back::Steps(steps) => steps
+            .iter()
+            .map(|step| step_words(&step.desired.stable.to_string(), &step.desired.traffic))
+            .collect::<Vec<_>>()
+            .join(", then "),
+        Back::Derived if stage.from.is_none() => "none of it".into(),
+        Back::Derived => step_words(
+            "all",
+            &stage.derived_back(true, !stage.stage.step.desired.traffic.is_worker()).stage.step.desired.traffic,
+        ),
+    }
+}
+
+fn step_words(stable: &str, traffic: &Traffic) -> String {
+    match traffic {
+        Traffic::None => "nobody served".into(),
+        Traffic::Split(_) => format!("stable 100%, {stable} of it"),
+        _ => format!("{stable} of stable"),
+    }
+}
+
+fn write_table(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
+    let width = |column: usize| {
+        rows.iter()
+            .filter(|row| row.len() > 1)
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        writeln!(f, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Who is in the router's set.
+
+use super::retire::Retiring;
+use super::traffic::Wanted;
+use super::view::{Role, Seen, View};
+use deploy_core::{InstanceState, Member, Name, Routed, Routes, Spread, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The whole wanted state of the router, where it differs from what it does.
+pub(super) fn routes(view: &View<'_>, wanted: &Wanted, retiring: &Retiring) -> Option<Routes> {
+    let told = view.routes?;
+    let mut members: Vec<_> = told.members.iter().filter_map(|routed| kept(view, wanted, retiring, routed)).collect();
+    members.extend(admitted(view, wanted, retiring));
+    let same = told.spread == wanted.spread && told.members.iter().map(|routed| &routed.member).eq(&members);
+    let order = view.order;
+    (!same).then(|| Routes {
+        track: order.track.clone(),
+        ports: ports(order.ports),
+        token: order.token,
+        spread: wanted.spread.clone(),
+        members,
+    })
+}
+
+/// A member as it is to be from now on; none when it is dropped.
+fn kept(view: &View<'_>, wanted: &Wanted, retiring: &Retiring, routed: &Routed) -> Option<Member> {
+    let Some((index, seen)) = view.of(&routed.member.instance) else { return drained(view, routed) };
+    let stays = wanted.serves() && !seen.is_bad() && seen.stands() && !retiring.contains(index);
+    match seen.instance.state {
+        InstanceState::Exited(_) => None,
+        _ if !stays => drained(view, routed),
+        _ if seen.is_admitted() => Some(member(seen, routed.member.address.clone(), None)),
+        _ if returns(view, seen) => Some(member(seen, routed.member.address.clone(), None)),
+        _ => drained(view, routed),
+    }
+}
+
+/// Out of the set; dropped when nothing is in flight any more.
+fn drained(view: &View<'_>, routed: &Routed) -> Option<Member> {
+    let since = routed.member.draining.unwrap_or(view.order.now);
+    (!view.is_drained(routed)).then(|| Member { draining: Some(since), ..routed.member.clone() })
+}
+
+fn member(seen: &Seen<'_>, told: String, draining: Option<Timestamp>) -> Member {
+    let address = seen.instance.address.clone().unwrap_or(told);
+    Member { instance: seen.instance.id.clone(), side: seen.instance.side.clone(), address, draining }
+}
+
+/// Those that are not members yet and may be, in the order of their ids.
+fn admitted(view: &View<'_>, wanted: &Wanted, retiring: &Retiring) -> Vec<Member> {
+    let fresh = view.seen.iter().enumerate().filter(|(index, seen)| {
+        seen.member.is_none() && !retiring.contains(*index) && wanted.serves() && enters(view, wanted, seen)
+    });
+    let members = fresh.filter_map(|(_, seen)| Some(member(seen, seen.instance.address.clone()?, None)));
+    let mut members: Vec<_> = members.collect();
+    members.sort_by(|one, other| one.instance.cmp(&other.instance));
+    members
+}
+
+/// Whether one that was never admitted, or left long ago, may enter its side's set.
+fn enters(view: &View<'_>, wanted: &Wanted, seen: &Seen<'_>) -> bool {
+    let served = wanted.ordered || wanted.spread != Spread::Pooled || seen.role != Role::To;
+    let lacked = view.count(seen.role) > 0 || (view.lost && seen.role != Role::Stray);
+    !view.order.paused && served && lacked && is_fit(view, seen)
+}
+
+/// Whether a draining one that is well may come back: of a side that is to be, or because the rest is too few.
+fn returns(view: &View<'_>, seen: &Seen<'_>) -> bool {
+    let short = || view.standing().filter(|seen| view.is_ready(seen)).count() < view.order.floor as usize;
+    is_fit(view, seen) && (view.count(seen.role) > 0 || short())
+}
+
+/// Min ready gates admission beside others; while nobody is admitted, healthy is enough.
+fn is_fit(view: &View<'_>, seen: &Seen<'_>) -> bool {
+    seen.is_well() && (seen.lasts || view.dark)
+}
+
+/// The routed port first: `http`, else the first by name.
+fn ports(ports: &BTreeMap<Name, u16>) -> Vec<u16> {
+    let routed = ports.iter().find(|(name, _)| **name == "http").or_else(|| ports.iter().next());
+    let first: BTreeSet<&Name> = routed.iter().map(|(name, _)| *name).collect();
+    let rest = ports.iter().filter(|(name, _)| !first.contains(name));
+    routed.into_iter().chain(rest).map(|(_, port)| *port).collect()
+}

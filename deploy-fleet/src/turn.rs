@@ -1,0 +1,165 @@
+//! One pass toward an order: sees, decides, and carries out.
+
+use crate::fleet::{Fleet, fenced};
+use crate::sight::Sight;
+use crate::{Moves, Stop};
+use deploy_core::{Instances, Kind, Launch, Order, Result, Router, Routes, SlotId, Token, Trouble, Turn};
+use futures::StreamExt as _;
+use futures::future::join4;
+use futures::stream::iter;
+
+/// So many launches and stops run beside each other.
+const ABREAST: usize = 16;
+
+/// Takes one pass toward an order.
+pub(crate) async fn take<I: Instances, R: Router>(fleet: &Fleet<I, R>, order: &Order<'_>) -> Result<Turn> {
+    let mut turn = Turn::default();
+    let mut sight = look(fleet, order, &mut turn).await?;
+    let next = route(fleet, order, &mut sight, &mut turn).await?;
+    let next = second_look(fleet, order, next).await?;
+    if let Some(side) = sight.serving(order, &next) {
+        let marked = fleet.instances.serving(order.track, side, order.token).await;
+        note(&mut turn, "the stable name", marked)?;
+    }
+    carry_out(fleet, order, &next, &mut turn).await?;
+    turn.again_at = next.again_at;
+    Ok(turn)
+}
+
+/// Reads everything, and raises the token where it is older.
+async fn look<I: Instances, R: Router>(fleet: &Fleet<I, R>, order: &Order<'_>, turn: &mut Turn) -> Result<Sight> {
+    let (own, track) = (&fleet.instances, order.track);
+    let (token, instances, slots, routes) =
+        join4(own.token(track), own.list(track), own.slots(track), fleet.routes(track)).await;
+    let (token, mut instances) = (token?, instances?);
+    let slots = note(turn, "slots", slots)?.unwrap_or_default();
+    let routes = note(turn, "router", routes)?;
+    let told = routes.as_ref().map(|routes| routes.as_ref().map_or(order.token, |routes| routes.token));
+    raise(fleet, order, token, told.unwrap_or(order.token)).await?;
+    let blind = routes.is_none();
+    let routes = routes.flatten();
+    if Sight::lacks_a_member(&instances, routes.as_ref()) {
+        let again = own.list(track).await?;
+        instances.retain(|old| !again.iter().any(|new| new.id == old.id));
+        instances.extend(again);
+    }
+    Ok(Sight { instances, slots, routes, blind })
+}
+
+/// Writes the token where an older one stands.
+async fn raise<I: Instances, R: Router>(
+    fleet: &Fleet<I, R>,
+    order: &Order<'_>,
+    seen: Token,
+    routes: Token,
+) -> Result<()> {
+    let mut newest = seen.max(routes);
+    if newest <= order.token && seen.min(routes) < order.token {
+        newest = fleet.raise(order.track, seen, routes, order.token).await?;
+    }
+    if newest > order.token { Err(fenced(order, newest)) } else { Ok(()) }
+}
+
+/// Tells the router, and decides again from what it then does; what it has drained meanwhile can go at once.
+async fn route<I: Instances, R: Router>(
+    fleet: &Fleet<I, R>,
+    order: &Order<'_>,
+    sight: &mut Sight,
+    turn: &mut Turn,
+) -> Result<Moves> {
+    let next = sight.moves(order);
+    let Some(routes) = &next.routes else { return Ok(next) };
+    if !apply(fleet, routes, turn).await? {
+        return Ok(next);
+    }
+    let Some(Some(seen)) = note(turn, "router", fleet.routes(order.track).await)? else { return Ok(next) };
+    sight.routes = Some(seen);
+    let next = sight.moves(order);
+    if let Some(routes) = &next.routes {
+        apply(fleet, routes, turn).await?;
+    }
+    Ok(next)
+}
+
+/// Tells the router and says whether it took it.
+async fn apply<I: Instances, R: Router>(fleet: &Fleet<I, R>, routes: &Routes, turn: &mut Turn) -> Result<bool> {
+    let Some(router) = &fleet.router else { return Ok(false) };
+    let done = note(turn, "router", router.apply(routes).await)?.is_some();
+    turn.moved |= done;
+    Ok(done)
+}
+
+/// A second writer is worse than a late one: nothing is launched that a second list does not allow as well.
+async fn second_look<I: Instances, R: Router>(
+    fleet: &Fleet<I, R>,
+    order: &Order<'_>,
+    mut next: Moves,
+) -> Result<Moves> {
+    if order.exclusive && !next.launch.is_empty() && !fleet.instances.list(order.track).await?.is_empty() {
+        next.launch.clear();
+    }
+    Ok(next)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Act<'a> {
+    Stop(&'a Stop),
+    Launch(&'a SlotId, &'a Launch),
+}
+
+/// Stops and launches, some beside each other. What goes wrong at one place holds nothing up elsewhere.
+async fn carry_out<I: Instances, R: Router>(
+    fleet: &Fleet<I, R>,
+    order: &Order<'_>,
+    next: &Moves,
+    turn: &mut Turn,
+) -> Result<()> {
+    let stops = next.stop.iter().map(Act::Stop);
+    let launches = next.launch.iter().map(|(slot, launch)| Act::Launch(slot, launch));
+    let acts: Vec<_> = stops.chain(launches).map(|act| perform(fleet, order, act)).collect();
+    let mut done = iter(acts).buffer_unordered(ABREAST);
+    while let Some((act, result)) = done.next().await {
+        let moved = note(turn, act.at(), result)?.is_some();
+        turn.moved |= moved && act.is_news();
+    }
+    turn.troubles.sort_by(|one, other| one.at.cmp(&other.at));
+    Ok(())
+}
+
+async fn perform<'a, I: Instances, R: Router>(
+    fleet: &'a Fleet<I, R>,
+    order: &'a Order<'a>,
+    act: Act<'a>,
+) -> (Act<'a>, Result<()>) {
+    let own = &fleet.instances;
+    let result = match act {
+        Act::Stop(stop) => own.stop(order.track, &stop.instance, stop.grace, order.token).await,
+        Act::Launch(slot, launch) => own.launch(slot, launch, order.token).await,
+    };
+    (act, result)
+}
+
+impl Act<'_> {
+    fn at(&self) -> &str {
+        match self {
+            Self::Stop(stop) => stop.instance.as_str(),
+            Self::Launch(slot, _) => slot.as_str(),
+        }
+    }
+
+    const fn is_news(&self) -> bool {
+        !matches!(self, Self::Stop(Stop { again: true, .. }))
+    }
+}
+
+/// Takes what goes wrong at one place as a trouble; an older token ends the turn.
+fn note<T>(turn: &mut Turn, at: &str, result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == Kind::Fenced => Err(error),
+        Err(error) => {
+            turn.troubles.push(Trouble::new(at, &error));
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! Scenarios that broke a first model of the moves.
+
+#![allow(clippy::unwrap_used, reason = "a broken test may panic")]
+
+mod common;
+
+use common::{Told, World, at, percent, side, split};
+use deploy_core::{Evidence, Health, OrderKind, Spread, Traffic};
+use deploy_fleet::{Moves, Wait};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn stopped(moves: &Moves) -> Vec<&str> {
+    moves.stop.iter().map(|stop| stop.instance.as_str()).collect()
+}
+
+fn draining(moves: &Moves) -> Vec<&str> {
+    let members = moves.routes.iter().flat_map(|routes| &routes.members);
+    members.filter(|member| member.draining.is_some()).map(|member| member.instance.as_str()).collect()
+}
+
+fn spread(moves: &Moves) -> Option<&Spread> {
+    moves.routes.as_ref().map(|routes| &routes.spread)
+}
+
+/// Carries out what is next until nothing is, at most 200 times.
+fn settle(world: &mut World, told: &Told) {
+    for _ in 0..200 {
+        let moves = told.moves(world);
+        world.carry_out(&moves);
+        world.tick(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_new_record_without_history_takes_nobody_out() {
+    let mut world = World::serving(3, Spread::Pooled);
+    for id in world.of("old") {
+        world.fold(&id, Health::Healthy, at(0));
+    }
+    let told = Told::new(OrderKind::InPlace, 0, 3, Traffic::Pooled).limits(3, 4).min_ready(SECOND);
+    let moves = told.moves(&world);
+    assert!(moves.stop.is_empty() && moves.routes.is_none(), "{moves:?}");
+    assert_eq!(moves.launch.len(), 1);
+    assert_eq!(moves.again_at, Some(at(1000)));
+}
+
+#[test]
+fn a_dead_side_loses_its_share_freely_to_one_that_is_ready() {
+    let mut world = World::serving(3, split(0));
+    world.run("new", true);
+    for id in world.of("old") {
+        world.exit(&id);
+    }
+    let told = Told::new(OrderKind::Shift, 3, 1, percent(5)).before(percent(0)).limits(3, 5);
+    assert_eq!(spread(&told.moves(&world)), Some(&split(5)));
+}
+
+#[test]
+fn a_share_grows_only_when_enough_of_its_side_are_ready() {
+    let mut world = World::serving(4, split(5));
+    world.run("new", true);
+    let told = Told::new(OrderKind::Shift, 4, 4, percent(50)).before(percent(5)).limits(4, 9);
+    let moves = told.moves(&world);
+    assert_eq!(spread(&moves), None);
+    assert!(moves.waits.contains(&Wait::Share { side: side("new"), ready: 1, need: 2 }), "{moves:?}");
+    world.run("new", true);
+    assert_eq!(spread(&told.moves(&world)), Some(&split(50)));
+}
+
+#[test]
+fn a_match_needs_all_that_are_ordered() {
+    let matched = deploy_core::Split::matching([deploy_core::Match::Header { name: "beta".into(), value: "1".into() }]);
+    let mut world = World::serving(3, split(0));
+    world.run("new", true);
+    let told = Told::new(OrderKind::Shift, 3, 2, matched.into()).before(percent(0)).limits(3, 6);
+    assert_eq!(spread(&told.moves(&world)), None);
+    world.run("new", true);
+    assert!(matches!(spread(&told.moves(&world)), Some(Spread::Split { .. })));
+}
+
+#[test]
+fn a_share_that_was_taken_is_not_given_back_when_one_falls_ill() {
+    let mut world = World::serving(3, split(100));
+    for _ in 0..3 {
+        world.run("new", true);
+    }
+    let ill = world.of("new").remove(0);
+    world.sicken(&ill, SECOND);
+    let told = Told::new(OrderKind::Shift, 3, 3, percent(100)).before(percent(5)).limits(3, 7);
+    let moves = told.moves(&world);
+    assert_eq!(spread(&moves), Some(&split(100)));
+    assert_eq!(draining(&moves), [ill.as_str()]);
+}
+
+#[test]
+fn a_sick_release_can_be_replaced() {
+    let mut world = World::serving(3, Spread::Pooled);
+    for id in world.of("old") {
+        world.sicken(&id, Duration::from_secs(1000));
+    }
+    let grow = Told::new(OrderKind::Grow, 3, 3, percent(0)).limits(0, 7);
+    settle(&mut world, &grow);
+    assert_eq!((&world.routes.spread, world.admitted("new")), (&split(0), 3));
+    let shift = Told::new(OrderKind::Shift, 3, 3, percent(100)).before(percent(0)).limits(0, 7);
+    assert_eq!(spread(&shift.moves(&world)), Some(&split(100)));
+}
+
+#[test]
+fn too_few_slots_are_a_wait_and_no_busy_loop() {
+    let mut world = World::new(1, 3);
+    world.routes.spread = Spread::Pooled;
+    for _ in 0..3 {
+        world.run("old", true);
+    }
+    let told = Told::new(OrderKind::InPlace, 0, 3, Traffic::Pooled).limits(3, 4);
+    let moves = told.moves(&world);
+    assert!(moves.is_empty() && moves.again_at.is_none(), "{moves:?}");
+    assert!(moves.waits.contains(&Wait::Slots { side: side("new"), missing: 1 }), "{moves:?}");
+}
+
+#[test]
+fn strays_count_for_floor_and_ceiling_and_go_first() {
+    let mut world = World::serving(2, split(0));
+    let stray = world.run("other", true);
+    let told = Told::new(OrderKind::Shrink, 2, 0, percent(0)).limits(2, 3);
+    let moves = told.moves(&world);
+    assert_eq!(draining(&moves), [stray.as_str()]);
+    let tight = told.clone().limits(3, 3);
+    assert!(tight.moves(&world).is_empty(), "the floor holds a stray as well");
+    let full = Told::new(OrderKind::Grow, 2, 1, percent(0)).limits(3, 3);
+    assert!(full.moves(&world).launch.is_empty(), "the ceiling counts a stray as well");
+}
+
+#[test]
+fn members_nobody_lists_are_drained_and_nothing_of_them_is_stopped() {
+    let mut world = World::serving(2, Spread::Pooled);
+    let gone = world.of("old").remove(0);
+    world.units.retain(|unit| unit.seen.id != gone);
+    let told = Told::new(OrderKind::InPlace, 2, 0, Traffic::Pooled).limits(1, 3);
+    let moves = told.moves(&world);
+    assert_eq!(draining(&moves), [gone.as_str()]);
+    assert!(moves.stop.is_empty());
+}
+
+#[test]
+fn no_retirement_and_no_gain_rests_on_what_another_engine_saw() {
+    let mut world = World::serving(3, split(0));
+    for _ in 0..3 {
+        world.run("new", true);
+    }
+    world.forget();
+    let shift = Told::new(OrderKind::Shift, 3, 3, percent(100)).before(percent(0)).limits(3, 7);
+    assert!(shift.moves(&world).is_empty());
+    world.routes.spread = split(100);
+    let shrink = Told::new(OrderKind::Shrink, 0, 3, percent(100)).limits(3, 7);
+    assert!(shrink.moves(&world).is_empty());
+    world.tick(SECOND);
+    let told = world.health.values_mut();
+    told.for_each(|folded| folded.fresh = true);
+    assert_eq!(draining(&shrink.moves(&world)).len(), 3);
+}
+
+#[test]
+fn in_a_pause_nothing_moves_but_what_is_unhealthy_leaves_the_router() {
+    let mut world = World::serving(3, split(0));
+    world.run("new", false);
+    let ill = world.of("old").remove(1);
+    world.sicken(&ill, SECOND);
+    let told = Told::new(OrderKind::Shift, 3, 4, percent(100)).before(percent(0)).limits(3, 8).paused();
+    let moves = told.moves(&world);
+    assert_eq!(draining(&moves), [ill.as_str()]);
+    assert_eq!(spread(&moves), Some(&split(0)));
+    assert_eq!(moves.routes.as_ref().unwrap().members.len(), 3, "nobody new is admitted");
+    assert!(moves.launch.is_empty() && moves.stop.is_empty());
+}
+
+#[test]
+fn no_second_writer_is_launched_beside_any_other_in_any_state() {
+    let mut told = Told::new(OrderKind::InPlace, 0, 1, Traffic::NotRouted).limits(0, 1);
+    told.exclusive = true;
+    let mut world = World::serving(1, Spread::None);
+    let writer = world.of("old").remove(0);
+    let host = world.units[0].seen.slot.as_str().split('/').next().unwrap().to_owned();
+
+    world.hosts.get_mut(&host).unwrap().0 = false;
+    told.written_off = [writer.clone()].into();
+    assert!(told.moves(&world).is_empty(), "unreachable, even written off");
+    world.hosts.get_mut(&host).unwrap().0 = true;
+    told.written_off.clear();
+
+    let moves = told.moves(&world);
+    assert_eq!((stopped(&moves), moves.launch.len()), (vec![writer.as_str()], 0));
+    world.carry_out(&moves);
+    assert!(told.moves(&world).launch.is_empty(), "terminating");
+
+    world.exit(&writer);
+    assert!(told.moves(&world).is_empty(), "ended, and not recorded");
+    world.ended.insert(writer.clone());
+    let moves = told.moves(&world);
+    assert_eq!((stopped(&moves), moves.launch.len()), (vec![writer.as_str()], 0));
+    world.carry_out(&moves);
+    assert_eq!(told.moves(&world).launch.len(), 1);
+}
+
+#[test]
+fn an_end_is_cleared_away_only_when_it_is_recorded_and_another_slot_is_taken_meanwhile() {
+    let mut world = World::serving(3, Spread::Pooled);
+    let ended = world.of("old").remove(0);
+    let slot = world.unit(&ended).seen.slot.clone();
+    world.exit(&ended);
+    let told = Told::new(OrderKind::InPlace, 3, 0, Traffic::Pooled).limits(3, 4);
+    let moves = told.moves(&world);
+    assert!(stopped(&moves).is_empty());
+    assert_eq!(moves.launch.len(), 1);
+    assert_ne!(moves.launch[0].0, slot);
+    world.ended.insert(ended.clone());
+    assert_eq!(stopped(&told.moves(&world)), [ended.as_str()]);
+}
+
+#[test]
+fn after_a_pooled_rolling_green_is_admitted_only_together_with_the_split() {
+    let mut world = World::serving(2, Spread::Pooled);
+    world.run("new", false);
+    let told = Told::new(OrderKind::Grow, 2, 1, percent(0)).before(percent(0)).limits(2, 4);
+    let moves = told.moves(&world);
+    assert_eq!(spread(&moves), Some(&split(0)));
+    world.carry_out(&moves);
+    assert_eq!(world.admitted("new"), 1);
+}
+
+#[test]
+fn green_is_not_admitted_to_live_traffic_while_the_split_is_held_back() {
+    let mut world = World::serving(2, Spread::Pooled);
+    world.run("other", true);
+    world.run("new", false);
+    let ill = world.of("old").remove(0);
+    world.sicken(&ill, SECOND);
+    let told = Told::new(OrderKind::Grow, 2, 1, percent(0)).before(percent(0)).limits(2, 4);
+    let moves = told.moves(&world);
+    assert_eq!(spread(&moves), Some(&Spread::Pooled), "stable has too few for all of it");
+    world.carry_out(&moves);
+    assert_eq!(world.admitted("new"), 0);
+}
+
+#[test]
+fn going_back_needs_the_ready_of_the_side_it_goes_back_to_and_no_other() {
+    let mut world = World::serving(3, split(100));
+    let ill = world.run("new", true);
+    world.sicken(&ill, SECOND);
+    let told = Told::new(OrderKind::Shift, 3, 1, percent(0)).before(percent(100)).limits(3, 5);
+    assert_eq!(spread(&told.moves(&world)), Some(&split(0)));
+    for id in world.of("old") {
+        world.exit(&id);
+    }
+    assert_eq!(spread(&told.moves(&world)), Some(&split(100)), "nobody of stable is there to go back to");
+}
+
+#[test]
+fn nobody_is_retired_before_the_ready_ones_are_in_the_router() {
+    let mut world = World::serving(2, Spread::Pooled);
+    for _ in 0..2 {
+        world.run("new", false);
+    }
+    let told = Told::new(OrderKind::InPlace, 0, 2, Traffic::Pooled).limits(2, 4);
+    let moves = told.moves(&world);
+    assert_eq!((draining(&moves).len(), moves.stop.len()), (0, 0));
+    world.carry_out(&moves);
+    assert_eq!(draining(&told.moves(&world)).len(), 2);
+}
+
+#[test]
+fn from_the_dark_the_first_that_is_well_serves_though_a_host_is_cut_off() {
+    let mut world = World::new(2, 2);
+    let cut = world.run("new", false);
+    let told = Told::new(OrderKind::InPlace, 0, 3, Traffic::Pooled).before(Traffic::None).min_ready(SECOND * 60);
+    let host = world.unit(&cut).seen.slot.as_str().split('/').next().unwrap().to_owned();
+    world.hosts.get_mut(&host).unwrap().0 = false;
+    world.fold(&cut, Health::Unknown, at(0));
+    let first = world.run("new", false);
+    world.fold(&first, Health::Healthy, at(0));
+    let moves = told.moves(&world);
+    assert_eq!(spread(&moves), Some(&Spread::Pooled));
+    world.carry_out(&moves);
+    assert_eq!(world.admitted("new"), 1);
+}
+
+#[test]
+fn beside_others_min_ready_gates_admission() {
+    let mut world = World::serving(1, Spread::Pooled);
+    let young = world.run("new", false);
+    world.fold(&young, Health::Healthy, at(-400));
+    let told = Told::new(OrderKind::InPlace, 0, 2, Traffic::Pooled).limits(1, 2).min_ready(SECOND);
+    let moves = told.moves(&world);
+    assert!(moves.routes.is_none());
+    assert_eq!(moves.again_at, Some(at(600)));
+}
+
+#[test]
+fn what_is_not_known_stays_routed_counts_for_the_ceiling_and_not_for_the_floor() {
+    let mut world = World::serving(3, Spread::Pooled);
+    world.run("new", true);
+    let unknown = world.of("old").remove(0);
+    world.fold(&unknown, Health::Unknown, at(0));
+    let told = Told::new(OrderKind::InPlace, 0, 3, Traffic::Pooled).limits(3, 4);
+    let moves = told.moves(&world);
+    assert!(moves.launch.is_empty(), "four stand");
+    assert_eq!(draining(&moves), [unknown.as_str()], "three others are ready: it is the one that may go");
+    let tight = told.limits(4, 4);
+    assert!(tight.moves(&world).is_empty());
+}
+
+#[test]
+fn nobody_is_stopped_before_it_is_seen_to_be_out_and_done() {
+    let mut world = World::serving(2, split(100));
+    for _ in 0..2 {
+        world.run("new", true);
+    }
+    let told = Told::new(OrderKind::Shrink, 0, 2, percent(100)).limits(2, 5);
+    let mut moves = told.moves(&world);
+    assert_eq!((draining(&moves).len(), stopped(&moves).len()), (2, 0));
+    assert_eq!(moves.again_at, Some(at(100)));
+    world.carry_out(&moves);
+    moves = told.moves(&world);
+    assert!(moves.is_empty(), "two requests each are still served: {moves:?}");
+    world.tick(Duration::from_millis(100));
+    world.tick(Duration::from_millis(100));
+    assert_eq!(stopped(&told.moves(&world)).len(), 2);
+}
+
+#[test]
+fn without_proof_that_nothing_new_arrives_the_drain_time_is_waited_for() {
+    let mut world = World::serving(1, split(100));
+    world.routes.evidence = Evidence::Accepted;
+    world.load = 0;
+    world.run("new", true);
+    let told = Told::new(OrderKind::Shrink, 0, 1, percent(100)).limits(1, 2);
+    let moves = told.moves(&world);
+    world.carry_out(&moves);
+    assert!(told.moves(&world).stop.is_empty());
+    world.tick(common::DRAIN);
+    assert_eq!(told.moves(&world).stop.len(), 1);
+}
+
+#[test]
+fn a_router_that_lost_its_state_is_told_again_and_nobody_goes_for_it() {
+    let mut world = World::serving(3, Spread::None);
+    world.run("new", false);
+    world.routes.members.clear();
+    let told = Told::new(OrderKind::InPlace, 0, 3, Traffic::Pooled).before(percent(0)).limits(3, 4);
+    let moves = told.moves(&world);
+    assert!(moves.stop.is_empty(), "{moves:?}");
+    world.carry_out(&moves);
+    assert_eq!((world.admitted("old"), world.admitted("new")), (3, 1));
+}
+
+#[test]
+fn launches_are_spread_over_hosts() {
+    let world = World::new(3, 3);
+    let told = Told::new(OrderKind::InPlace, 0, 3, Traffic::Pooled).before(Traffic::None);
+    let hosts: Vec<_> = told.moves(&world).launch.iter().map(|(slot, _)| slot.as_str().to_owned()).collect();
+    assert_eq!(hosts, ["host-0/0", "host-1/0", "host-2/0"]);
+}
+
+#[test]
+fn an_autoscaler_may_live_above_the_count() {
+    let mut world = World::serving(5, split(0));
+    let mut told = Told::new(OrderKind::Grow, 3, 0, percent(0)).limits(3, 6);
+    told.from.as_mut().unwrap().at_least = true;
+    assert!(told.moves(&world).is_empty());
+    told.from.as_mut().unwrap().at_least = false;
+    assert_eq!(draining(&told.moves(&world)).len(), 2);
+    world.routes.spread = Spread::Pooled;
+}
