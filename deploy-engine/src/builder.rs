@@ -8,7 +8,7 @@ use crate::notifier::Told;
 use crate::{ThresholdJudge, Timeouts};
 use deploy_core::{
     Deployer, Error, Gate, HealthCheck, Judge, Memory, MetricSource, Name, Notifier, Probe, Result, Store, Strategies,
-    Strategy, StrategyRef, Timestamp,
+    Timestamp,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -38,16 +38,31 @@ pub struct Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("name", &self.name).field("targets", &self.targets.keys()).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("targets", &self.targets.keys())
+            .finish_non_exhaustive()
     }
 }
 
+#[cfg(feature = "strategies")]
+fn strategies() -> Arc<dyn Strategies> {
+    Arc::new(deploy_strategies::Registry::default())
+}
+
+#[cfg(not(feature = "strategies"))]
+fn strategies() -> Arc<dyn Strategies> {
+    Arc::new(NoStrategies)
+}
+
 /// No strategy at all: what stands where none was given.
+#[cfg(not(feature = "strategies"))]
 #[derive(Debug)]
 struct NoStrategies;
 
+#[cfg(not(feature = "strategies"))]
 impl Strategies for NoStrategies {
-    fn get(&self, strategy: &StrategyRef) -> Result<Arc<dyn Strategy>> {
+    fn get(&self, strategy: &deploy_core::StrategyRef) -> Result<Arc<dyn deploy_core::Strategy>> {
         let message = format!("there is no strategy `{strategy}`: this engine was built without strategies");
         Err(Error::new(deploy_core::Kind::NotFound, message))
     }
@@ -61,12 +76,12 @@ impl Default for Builder {
         Self {
             store: None,
             targets: BTreeMap::new(),
-            strategies: Arc::new(NoStrategies),
+            strategies: strategies(),
             gates: Gates::new(),
             judges: BTreeMap::from([("threshold".to_owned(), Arc::new(threshold) as _)]),
             metrics: BTreeMap::new(),
             notifiers: Vec::new(),
-            checks: Arc::new(|probe| crate::runner::check(probe)),
+            checks: Arc::new(deploy_health::check),
             at_once: 3,
             ttl: Duration::from_secs(15),
             timeouts: Timeouts::default(),
@@ -89,7 +104,7 @@ impl Builder {
         self
     }
 
-    /// Finds strategies by name. Default: none.
+    /// Finds strategies by name. Default: those of `deploy-strategies`, where the feature `strategies` is on.
     pub fn strategies(mut self, strategies: impl Strategies + 'static) -> Self {
         self.strategies = Arc::new(strategies);
         self
@@ -170,9 +185,8 @@ impl Builder {
         }
         let store = self.store.unwrap_or_else(|| Arc::new(Memory::new(Timestamp::now)));
         let timeouts = self.timeouts;
-        let layered = |deployer| -> Arc<dyn Deployer> {
-            Arc::new(Retry::new(Arc::new(Timeout::new(deployer, timeouts))))
-        };
+        let layered =
+            |deployer| -> Arc<dyn Deployer> { Arc::new(Retry::new(Arc::new(Timeout::new(deployer, timeouts)))) };
         let holder = format!("{}/{}", self.name, uuid::Uuid::now_v7());
         let core = Core {
             leases: Leases::new(store.clone(), holder, self.ttl),

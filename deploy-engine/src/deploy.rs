@@ -1,7 +1,9 @@
 //! Asking for a deployment.
 
 use crate::Engine;
-use deploy_core::{Actor, Creation, DeploymentId, Error, Kind, Name, OnBusy, OnFailure, Plan, Release, Request, Result};
+use deploy_core::{
+    Actor, Creation, DeploymentId, Error, Kind, Name, OnBusy, OnFailure, Plan, Release, Request, Result,
+};
 use futures::future::BoxFuture;
 use std::fmt;
 use std::future::IntoFuture;

@@ -80,7 +80,10 @@ impl Running {
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let core = &self.running.core;
-        f.debug_struct("Engine").field("name", &core.name).field("targets", &core.targets.keys()).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("name", &core.name)
+            .field("targets", &core.targets.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -172,7 +175,7 @@ impl Core {
 
     /// What can be refused at once: unknown environment, target, strategy.
     pub(crate) fn validate(&self, release: &Release, environment: &Name) -> Result<()> {
-        for (workload, _) in &release.spec.workloads {
+        for workload in release.spec.workloads.keys() {
             let resolved = release.resolve(environment, workload)?;
             if !self.targets.contains_key(&resolved.target) {
                 return Err(self.unknown_target(workload, &resolved.target));
@@ -186,7 +189,8 @@ impl Core {
     fn unknown_target(&self, workload: &Name, target: &Name) -> Error {
         let known: Vec<_> = self.targets.keys().map(Name::as_str).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let message = format!("workload `{workload}` is to run on `{target}`, which this engine does not have; it has: {known}");
+        let message =
+            format!("workload `{workload}` is to run on `{target}`, which this engine does not have; it has: {known}");
         Error::new(Kind::NotFound, message)
     }
 
@@ -243,7 +247,8 @@ impl Core {
         if self.metrics.contains_key(&track.target) {
             return Ok(());
         }
-        let message = format!("judge `{}` has no figures: give the engine `metrics` of target `{}`", judge.name, track.target);
+        let message =
+            format!("judge `{}` has no figures: give the engine `metrics` of target `{}`", judge.name, track.target);
         Err(Error::new(Kind::Unsupported, message))
     }
 

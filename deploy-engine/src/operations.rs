@@ -2,8 +2,8 @@
 
 use crate::{Engine, history, nearest, watch};
 use deploy_core::{
-    Actor, Ask, DeploymentId, Error, Event, Filter, Folded, Instance, InstanceId, Kind, OnBusy, Record, Request, Result,
-    Status, Summary, TrackRef, Way, What,
+    Actor, Ask, DeploymentId, Error, Event, Filter, Folded, Instance, InstanceId, Kind, OnBusy, Record, Request,
+    Result, Status, Summary, TrackRef, Way, What,
 };
 use futures::future::{BoxFuture, join_all};
 use futures::stream::{BoxStream, StreamExt as _};
@@ -171,7 +171,9 @@ impl Engine {
 
 fn kept_log(what: What, of: &InstanceId) -> Option<Vec<String>> {
     match what {
-        What::InstanceEnded { instance, log, .. } | What::Evidence { instance, log, .. } if instance == *of => Some(log),
+        What::InstanceEnded { instance, log, .. } | What::Evidence { instance, log, .. } if instance == *of => {
+            Some(log)
+        }
         _ => None,
     }
 }

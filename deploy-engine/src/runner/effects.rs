@@ -22,7 +22,7 @@ impl Session {
     /// Begins all that is to be done and not under way already.
     pub(super) fn act(&mut self, effects: Vec<Effect>, now: Timestamp) {
         let converges = effects.iter().any(|effect| matches!(effect, Effect::Converge { .. }));
-        let seen = converges.then(|| Arc::new(self.seen.clone())).unwrap_or_default();
+        let seen = if converges { Arc::new(self.seen.clone()) } else { Arc::default() };
         for effect in effects {
             match effect {
                 Effect::ReadToken { track } => self.read_token(track),
@@ -183,7 +183,9 @@ impl Session {
     fn after_trouble(&self, track: &TrackRef, turn: &Turn) -> Option<Timestamp> {
         let now = self.clock.now();
         let known = self.record.tracks.get(track).map(|state| &state.troubles);
-        let age = |at: &String| known.and_then(|known| known.get(at)).map_or(Duration::ZERO, |(since, _)| time::between(*since, now));
+        let age = |at: &String| {
+            known.and_then(|known| known.get(at)).map_or(Duration::ZERO, |(since, _)| time::between(*since, now))
+        };
         let youngest = turn.troubles.iter().map(|trouble| age(&trouble.at)).min()?;
         Some(time::after(now, (youngest / 4).clamp(Duration::from_millis(500), Duration::from_secs(15))))
     }
@@ -326,8 +328,11 @@ fn waiting(gate: &str, why: &str) -> Decision {
     Decision::Waiting
 }
 
+/// Stable and the candidate, as far as there are.
+type Sides = (Option<Side>, Option<Side>);
+
 /// The sides that a track's stage moves between, and when the stage began.
-fn sides(record: &Record, track: &TrackRef) -> Option<((Option<Side>, Option<Side>), Timestamp)> {
+fn sides(record: &Record, track: &TrackRef) -> Option<(Sides, Timestamp)> {
     let (planned, state) = record.track(track)?;
     let stage = record.stage(planned, state)?;
     Some(((stage.from.clone(), stage.to.clone()), state.stage_began))
@@ -337,7 +342,7 @@ fn sides(record: &Record, track: &TrackRef) -> Option<((Option<Side>, Option<Sid
 async fn figures(
     core: &crate::engine::Core,
     track: &TrackRef,
-    (stable, candidate): (Option<Side>, Option<Side>),
+    (stable, candidate): Sides,
     since: Timestamp,
 ) -> Result<Sample> {
     let Some(source) = core.metrics.get(&track.target) else { return Ok(Sample::default()) };

@@ -2,14 +2,12 @@
 
 mod calls;
 mod effects;
-mod fold;
 mod look;
 mod probe;
 mod session;
 mod turn;
 mod wake;
 
-pub(crate) use probe::check;
 pub use wake::{Wake, WakeUps};
 
 use crate::engine::Core;

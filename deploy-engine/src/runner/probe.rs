@@ -1,13 +1,13 @@
 //! Asking instances whether they are well, and folding what they say.
 
 use super::calls::Key;
-use super::fold::Fold;
 use super::session::Session;
 use deploy_core::planner::Known;
 use deploy_core::{
-    Check, Error, Folded, Health, HealthCheck, Instance, InstanceId, InstanceSpec, InstanceState, Kind, Probe,
-    ProbeTarget, Prober, Record, Result, RevisionId, Timestamp, Timing, TrackRef, time,
+    Check, Folded, Health, HealthCheck, Instance, InstanceId, InstanceSpec, InstanceState, Probe, ProbeTarget, Prober,
+    Record, Result, RevisionId, Timestamp, Timing, TrackRef, time,
 };
+use deploy_health::Fold;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,8 @@ use tokio::time::Instant;
 /// An instance that is missing from an observation is remembered so long: missing from one list is not gone.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
-/// The check of a probe.
-pub(crate) fn check(_probe: &Probe) -> Result<Arc<dyn HealthCheck>> {
-    Err(Error::new(Kind::Unsupported, "this engine was built without health checks"))
-}
+/// Checks bound their own time; one that does not is ended so much later.
+const SLACK: Duration = Duration::from_millis(100);
 
 /// All instances that are asked, and what is known of what they are made from.
 #[derive(Default)]
@@ -41,7 +39,7 @@ enum How {
     /// The observation: its process runs, or the platform's own word.
     Observed,
     /// The instance, when it is asked.
-    Asks { target: Box<ProbeTarget>, check: Arc<dyn HealthCheck>, timing: Timing, due: Timestamp },
+    Asks { target: Box<ProbeTarget>, check: Arc<dyn HealthCheck> },
     /// Nobody: its check cannot be made.
     Broken,
 }
@@ -60,7 +58,7 @@ impl Probes {
             }
         }
         let planned = record.plan.iter().flat_map(|plan| plan.tracks.values());
-        for party in planned.flat_map(|track| track.parties()) {
+        for party in planned.flat_map(deploy_core::Track::parties) {
             self.learn_one(&party.revision.id, party.revision.spec.as_ref(), party.version.as_ref());
         }
     }
@@ -150,11 +148,7 @@ impl Session {
         let (how, said) = match probe.map(|probe| (self.core.checks)(&probe)) {
             None => (How::Observed, String::new()),
             Some(Err(error)) => (How::Broken, error.to_string()),
-            Some(Ok(check)) => {
-                let due = time::after(now, timing.initial_delay);
-                let target = Box::new(self.probes.target(instance));
-                (How::Asks { target, check, timing: timing.clone(), due }, String::new())
-            }
+            Some(Ok(check)) => (How::Asks { target: Box::new(self.probes.target(instance)), check }, String::new()),
         };
         let before = self.record.tracks.get(track).and_then(|state| state.health.get(&instance.id));
         let fold = match before {
@@ -166,9 +160,10 @@ impl Session {
 
     /// The probe of an instance that the engine asks; none where its process, or the platform, says all.
     fn probe_of(&self, track: &TrackRef, instance: &Instance) -> Option<Probe> {
-        let platform = self.record.track(track).is_some_and(|(planned, _)| {
-            planned.made_from.capabilities.prober == Prober::Platform
-        });
+        let platform = self
+            .record
+            .track(track)
+            .is_some_and(|(planned, _)| planned.made_from.capabilities.prober == Prober::Platform);
         if platform || instance.health.is_some() {
             return None;
         }
@@ -178,9 +173,10 @@ impl Session {
 
     /// When the next instance is to be asked.
     pub(super) fn next_probe(&self) -> Option<Instant> {
-        let dues = self.probes.asked.iter().filter_map(|((track, instance), asked)| match &asked.how {
-            How::Asks { due, .. } if !self.calls.is_busy(&Key::Probe(track.clone(), instance.clone())) => Some(*due),
-            _ => None,
+        let now = self.clock.now();
+        let dues = self.probes.asked.iter().filter_map(|((track, instance), asked)| {
+            let free = !self.calls.is_busy(&Key::Probe(track.clone(), instance.clone()));
+            (free && matches!(asked.how, How::Asks { .. })).then(|| asked.fold.due(now))
         });
         dues.min().map(|due| self.clock.instant(due))
     }
@@ -189,12 +185,11 @@ impl Session {
     pub(super) fn probe_due(&mut self) {
         let now = self.clock.now();
         let mut due = Vec::new();
-        for ((track, instance), asked) in &mut self.probes.asked {
-            let How::Asks { target, check, timing, due: next } = &mut asked.how else { continue };
+        for ((track, instance), asked) in &self.probes.asked {
+            let How::Asks { target, check } = &asked.how else { continue };
             let key = Key::Probe(track.clone(), instance.clone());
-            if *next <= now && !self.calls.is_busy(&key) {
-                *next = time::after(now, timing.interval);
-                due.push((key, target.clone(), check.clone(), timing.timeout));
+            if asked.fold.due(now) <= now && !self.calls.is_busy(&key) {
+                due.push((key, target.clone(), check.clone(), asked.fold.timing().timeout + SLACK));
             }
         }
         for (key, target, check, timeout) in due {
@@ -213,14 +208,14 @@ impl Session {
                 Err(_) => Ok(Ok(Health::Unhealthy)),
             }
         };
-        self.calls.begin(key, work, move |session, answer| session.answered(of, answer.and_then(|answer| answer)));
+        self.calls.begin(key, work, move |session, answer| session.answered(&of, answer.and_then(|answer| answer)));
     }
 
-    fn answered(&mut self, of: (TrackRef, InstanceId), answer: Result<Health>) -> bool {
+    fn answered(&mut self, of: &(TrackRef, InstanceId), answer: Result<Health>) -> bool {
         crate::metrics::probed(answer.as_ref().ok().copied());
-        let (track, instance) = &of;
+        let (track, instance) = of;
         let now = self.clock.now();
-        let Some(asked) = self.probes.asked.get_mut(&of) else { return false };
+        let Some(asked) = self.probes.asked.get_mut(of) else { return false };
         asked.said = answer.as_ref().map_or_else(ToString::to_string, ToString::to_string);
         asked.fold.sample(now, answer.unwrap_or_default());
         let folded = self.record.settle_health(track, instance, asked.fold.folded());

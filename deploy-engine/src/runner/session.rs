@@ -234,7 +234,8 @@ impl Session {
         let periodic = self.looked + if hinted { LOOK } else { LOOK_UNHINTED };
         let again = self.again.values().min().map(|at| self.clock.instant(*at));
         let due = self.due.map(|at| self.clock.instant(at));
-        let times = [(self.deferred, Wake::Again), (again, Wake::Again), (due, Wake::Due), (Some(periodic), Wake::Periodic)];
+        let times =
+            [(self.deferred, Wake::Again), (again, Wake::Again), (due, Wake::Due), (Some(periodic), Wake::Periodic)];
         let times = times.into_iter().filter_map(|(at, cause)| Some((at?, cause)));
         times.min_by_key(|(at, _)| *at).unwrap_or((periodic, Wake::Periodic))
     }
