@@ -86,7 +86,13 @@ async fn demonstrate() -> Result<bool> {
     let site = Site::new("quickstart").await?;
     let engine = site.engine().await?;
     println!("v1 comes up in 3 processes behind the proxy on http://{}", site.address());
-    deploy(&engine, &site.release("v1", json!("rolling"), &[])?).await?;
+    let first = deploy(&engine, &site.release("v1", json!("rolling"), &[])?).await?;
+    if first.status() != Status::Completed {
+        return Err(Error::new(
+            Kind::Unavailable,
+            format!("v1 did not come up: {}", first.reason().unwrap_or_default()),
+        ));
+    }
     let load = Load::to(site.address()).start()?;
     let program = std::env::current_exe().unwrap_or_default();
     let acts = acts(&program.to_string_lossy());
