@@ -62,6 +62,11 @@ impl Control {
         routes.chain(names).chain([self.tick]).filter(|at| *at > now).min()
     }
 
+    /// Makes it look at once.
+    pub(crate) const fn wake(&mut self, now: Timestamp) {
+        self.tick = now;
+    }
+
     fn accepted(&self, now: Timestamp) -> Spread {
         let route = self.routes.iter().rev().find(|route| route.accepted <= now);
         route.map(|route| route.spread.clone()).unwrap_or_default()

@@ -4,6 +4,7 @@
 //! deployments take a second.
 
 mod audit;
+pub mod campaign;
 mod check;
 mod control;
 mod dice;
@@ -18,7 +19,7 @@ mod world;
 
 pub use control::{Control, PROPAGATION};
 pub use dice::Dice;
-pub use run::{Run, Script};
+pub use run::{Mishap, Run, Script};
 pub use shell::{Around, Outside, Shell, converge};
 pub use site::Site;
 pub use trail::{Breach, Trail};

@@ -30,6 +30,19 @@ pub struct Script {
     pub asks: Vec<(Duration, Ask)>,
 }
 
+/// Something that befalls what serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mishap {
+    /// One instance ends by itself.
+    CrashOne,
+    /// One instance is not well for so long.
+    SickenOne(Duration),
+    /// All instances of one side are not well for so long.
+    SickenSide(Duration),
+    /// All instances of one side end by themselves.
+    CrashSide,
+}
+
 /// A call of a dead engine that lands later.
 #[derive(Debug, Clone)]
 struct Late {
@@ -56,7 +69,9 @@ pub struct Run {
     late: Vec<Late>,
     /// Everybody is well and reachable: nobody may be unserved.
     pub gentle: bool,
-    /// The most looks of one deployment.
+    /// What befalls the world, and when.
+    pub mishaps: Vec<(Timestamp, Mishap)>,
+    /// The looks of the newest deployment.
     pub looks: u32,
     /// Events of all deployments, in order.
     pub history: Vec<(Record, Vec<Event>)>,
@@ -77,6 +92,7 @@ impl Run {
             serial: 0,
             late: Vec::new(),
             gentle: true,
+            mishaps: Vec::new(),
             looks: 0,
             history: Vec::new(),
         }
@@ -213,8 +229,43 @@ impl Run {
             self.world.advance(late.at.max(self.world.now));
             self.land(&late);
         }
+        while let Some(index) = self.mishaps.iter().position(|(at, _)| *at <= to) {
+            let (at, mishap) = self.mishaps.swap_remove(index);
+            self.world.advance(at.max(self.world.now));
+            self.befall(mishap);
+        }
         self.world.advance(to);
         check::served(self);
+    }
+
+    /// Lets time pass between deployments.
+    pub fn pass(&mut self, span: Duration) {
+        let to = after(self.world.now, span);
+        while self.world.now < to {
+            self.pass_to(after(self.world.now, Duration::from_secs(1)).min(to));
+        }
+    }
+
+    fn befall(&mut self, mishap: Mishap) {
+        let now = self.world.now;
+        let Some(site) = scenario::track("web").ok().and_then(|track| self.world.sites.get_mut(&track)) else { return };
+        let running: Vec<_> = site.units.iter().enumerate().filter(|(_, unit)| unit.runs()).collect();
+        let Some((first, unit)) = self.dice.pick(&running).copied() else { return };
+        let side = unit.side.clone();
+        for (index, unit) in site.units.iter_mut().enumerate().filter(|(_, unit)| unit.runs() && unit.side == side) {
+            match mishap {
+                Mishap::CrashOne if index == first => unit.crash_at = Some(now),
+                Mishap::SickenOne(span) if index == first => unit.sick = Some((now, after(now, span))),
+                Mishap::CrashSide => unit.crash_at = Some(now),
+                Mishap::SickenSide(span) => unit.sick = Some((now, after(now, span))),
+                _ => {}
+            }
+        }
+        site.age(now);
+        if let Some(control) = &mut site.control {
+            control.wake(now);
+        }
+        self.note(&format!("mishap: {mishap:?} of {side}"));
     }
 
     /// G7: a call of a dead engine changes nothing once its successor has written.
