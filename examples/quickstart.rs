@@ -115,6 +115,7 @@ async fn deploy(engine: &Engine, release: &Release) -> Result<Record> {
     let mut events = engine.watch(&id, 0);
     while let Some(event) = events.next().await {
         let record = engine.get(&id).await?;
+        if std::env::var_os("TRACE").is_some() { eprintln!("{:?}", event); for w in record.waiting() { eprintln!("    {w}"); } }
         bar.set_position(u64::from(record.progress));
         bar.set_message(format!("{} {}", release.version(), event?.what.name()));
     }

@@ -23,6 +23,8 @@ struct State {
     calls: Vec<String>,
     /// Calls whose text begins so fail.
     fails: Option<(&'static str, Kind)>,
+    /// Calls fail by chance, one in three; the seed of it.
+    chance: Option<u64>,
     /// How many lists leave somebody out, and whom.
     hides: Option<(u32, InstanceId)>,
 }
@@ -34,9 +36,16 @@ struct Platform(Arc<Mutex<State>>);
 struct Proxy(Arc<Mutex<State>>);
 
 impl State {
-    fn called(&mut self, call: String, token: Option<Token>) -> Result<()> {
-        let failing = self.fails.filter(|(begins, _)| call.starts_with(begins));
-        self.calls.push(call.clone());
+    fn unlucky(&mut self) -> bool {
+        let Some(seed) = &mut self.chance else { return false };
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*seed >> 33) % 3 == 0
+    }
+
+    fn called(&mut self, call: &str, token: Option<Token>) -> Result<()> {
+        let chance = self.unlucky().then_some(("", Kind::Unavailable));
+        let failing = self.fails.filter(|(begins, _)| call.starts_with(begins)).or(chance);
+        self.calls.push(call.to_owned());
         if let Some((_, kind)) = failing {
             return Err(Error::new(kind, format!("`{call}` failed as it was told to")));
         }
@@ -66,8 +75,9 @@ impl Instances for Platform {
     }
 
     async fn list(&self, _track: &TrackRef) -> Result<Vec<Instance>> {
+        tokio::task::yield_now().await;
         let mut state = self.state();
-        state.called("list".into(), None)?;
+        state.called("list", None)?;
         let mut all = state.world.instances();
         if let Some((left, hidden)) = state.hides.clone().filter(|(left, _)| *left > 0) {
             all.retain(|instance| instance.id != hidden);
@@ -81,8 +91,9 @@ impl Instances for Platform {
     }
 
     async fn launch(&self, slot: &SlotId, launch: &Launch, token: Token) -> Result<()> {
+        tokio::task::yield_now().await;
         let mut state = self.state();
-        state.called(format!("launch {slot}"), Some(token))?;
+        state.called(&format!("launch {slot}"), Some(token))?;
         let slots = state.world.slots();
         let slot = slots.iter().find(|known| known.id == *slot).unwrap();
         state.world.start(slot, &launch.side);
@@ -91,14 +102,16 @@ impl Instances for Platform {
 
     async fn stop(&self, _track: &TrackRef, instance: &InstanceId, _grace: Duration, token: Token) -> Result<()> {
         let mut state = self.state();
-        state.called(format!("stop {instance}"), Some(token))?;
+        state.called(&format!("stop {instance}"), Some(token))?;
+        let inside = |routed: &deploy_core::Routed| routed.member.draining.is_none() || routed.in_flight != Some(0);
+        assert!(!state.world.routes.member(instance).is_some_and(inside), "{instance} was stopped in the set");
         state.world.stop(instance);
         Ok(())
     }
 
     async fn fence(&self, _track: &TrackRef, token: Token) -> Result<Token> {
         let mut state = self.state();
-        state.called("fence instances".into(), None)?;
+        state.called("fence instances", None)?;
         state.token = state.token.max(token);
         Ok(state.token)
     }
@@ -108,7 +121,7 @@ impl Instances for Platform {
     }
 
     async fn serving(&self, _track: &TrackRef, side: &Side, token: Token) -> Result<()> {
-        self.state().called(format!("serving {}", side.revision), Some(token))
+        self.state().called(&format!("serving {}", side.revision), Some(token))
     }
 }
 
@@ -129,8 +142,9 @@ impl Router for Proxy {
     }
 
     async fn apply(&self, routes: &Routes) -> Result<()> {
+        tokio::task::yield_now().await;
         let mut state = self.0.lock().unwrap();
-        state.called("apply".into(), None)?;
+        state.called("apply", None)?;
         assert_eq!(routes.ports, [8080]);
         state.world.apply(routes);
         Ok(())
@@ -138,19 +152,19 @@ impl Router for Proxy {
 
     async fn observe(&self, _track: &TrackRef) -> Result<RouteState> {
         let mut state = self.0.lock().unwrap();
-        state.called("routes".into(), None)?;
+        state.called("routes", None)?;
         Ok(state.world.routes.clone())
     }
 
     async fn fence(&self, _track: &TrackRef, token: Token) -> Result<Token> {
         let mut state = self.0.lock().unwrap();
-        state.called("fence router".into(), None)?;
+        state.called("fence router", None)?;
         state.world.routes.token = state.world.routes.token.max(token);
         Ok(state.world.routes.token)
     }
 
     async fn remove(&self, _track: &TrackRef, _token: Token) -> Result<()> {
-        self.0.lock().unwrap().called("remove route".into(), None)
+        self.0.lock().unwrap().called("remove route", None)
     }
 }
 
@@ -161,7 +175,7 @@ struct Bench {
 
 impl Bench {
     fn new(world: World) -> Self {
-        let state = State { world, token: Token::new(1, 1), calls: Vec::new(), fails: None, hides: None };
+        let state = State { world, token: Token::new(1, 1), calls: Vec::new(), fails: None, chance: None, hides: None };
         let state = Arc::new(Mutex::new(state));
         state.lock().unwrap().world.routes.token = Token::new(1, 1);
         Self { fleet: Fleet::new(Platform(state.clone()), Proxy(state.clone())), state }
@@ -223,6 +237,7 @@ async fn the_token_is_written_first_even_when_nothing_else_is_to_do() {
     let writes = bench.writes();
     assert!(writes.contains(&"fence instances".into()) && writes.contains(&"fence router".into()), "{writes:?}");
     assert_eq!(bench.fleet.observe(&track()).await.unwrap().token, Token::new(2, 1));
+    assert_eq!(writes.len(), 3, "stable serves alone, and that is marked: {writes:?}");
 }
 
 #[tokio::test]
@@ -303,8 +318,64 @@ async fn a_second_writer_needs_two_lists_that_are_empty() {
 }
 
 #[tokio::test]
+async fn calls_that_fail_by_chance_delay_an_order_and_break_nothing() {
+    for seed in 0..40 {
+        let bench = Bench::new(World::serving(3, Spread::Pooled));
+        bench.state().chance = Some(seed);
+        let told = Told::new(OrderKind::InPlace, 0, 3, Traffic::Pooled).before(percent(0)).limits(3, 4);
+        for round in 0..200 {
+            if round == 100 {
+                bench.state().chance = None;
+            }
+            let done = bench.turn(&told).await;
+            assert!(round < 100 || done.unwrap().troubles.is_empty());
+            let world = bench.state().world.clone();
+            let serving = world.admitted("old") + world.admitted("new");
+            assert!((3..=4).contains(&serving), "seed {seed}: {serving} serve");
+            bench.state().world.tick(Duration::from_millis(100));
+        }
+        let state = bench.state();
+        assert_eq!((state.world.admitted("new"), state.world.units.len()), (3, 3), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn a_turn_that_is_dropped_at_any_await_is_gone_on_from() {
+    for steps in 1..12 {
+        let bench = Bench::new(World::serving(2, Spread::Pooled));
+        let told = Told::new(OrderKind::InPlace, 0, 2, Traffic::Pooled).before(percent(0)).limits(2, 3);
+        for round in 0..120 {
+            let world = bench.state().world.clone();
+            let order = told.order(&world);
+            let turn = bench.fleet.converge(&order);
+            cut(turn, if round > 60 { usize::MAX } else { steps }).await;
+            bench.state().world.tick(Duration::from_millis(100));
+        }
+        let state = bench.state();
+        assert_eq!((state.world.admitted("new"), state.world.units.len()), (2, 2), "{steps} steps");
+    }
+}
+
+/// Polls so many times, then drops.
+async fn cut<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return std::task::Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+#[tokio::test]
 async fn workers_run_without_a_router() {
-    let bench = Bench::new(World::serving(2, Spread::None));
+    let mut world = World::serving(0, Spread::None);
+    world.run("old", false);
+    world.run("old", false);
+    let bench = Bench::new(world);
     let fleet = Fleet::workers(Platform(bench.state.clone()));
     let told = Told::new(OrderKind::InPlace, 0, 2, Traffic::InPlace).limits(2, 3);
     for _ in 0..60 {
@@ -329,8 +400,9 @@ async fn an_observation_says_who_is_in_the_set_and_what_is_closed() {
     let admitted: Vec<_> = seen.instances().map(|instance| instance.admitted).collect();
     assert_eq!(admitted, [false, true, true]);
     assert_eq!(seen.traffic.as_ref().unwrap().spread, split(0));
-    assert!(seen.traffic.unwrap().drained);
-    assert_eq!(seen.conditions.len(), 4);
+    assert!(seen.traffic.as_ref().unwrap().drained);
+    let words: Vec<_> = seen.conditions.iter().map(|condition| condition.words.as_str()).collect();
+    assert_eq!(words, ["nothing can be launched on host `host-3`: cannot be reached"]);
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ impl Site {
     pub(crate) async fn engine(&self) -> Result<Engine> {
         Engine::builder()
             .store(Sqlite::open(self.root.join("deploy.db")).await?)
+            .strategies(Registry::default())
             .target("here", Fleet::new(self.machine()?, self.proxy()))
             .metrics("here", self.proxy())
             .build()

@@ -392,3 +392,25 @@ pub fn address(id: &InstanceId) -> String {
 pub fn split(share: u16) -> Spread {
     Spread::Split { from: Some(side("old")), to: Some(side("new")), split: Split::percent(share) }
 }
+
+pub fn stopped(moves: &Moves) -> Vec<&str> {
+    moves.stop.iter().map(|stop| stop.instance.as_str()).collect()
+}
+
+pub fn draining(moves: &Moves) -> Vec<&str> {
+    let members = moves.routes.iter().flat_map(|routes| &routes.members);
+    members.filter(|member| member.draining.is_some()).map(|member| member.instance.as_str()).collect()
+}
+
+pub fn spread(moves: &Moves) -> Option<&Spread> {
+    moves.routes.as_ref().map(|routes| &routes.spread)
+}
+
+/// Carries out what is next until nothing is, at most 200 times.
+pub fn settle(world: &mut World, told: &Told) {
+    for _ in 0..200 {
+        let moves = told.moves(world);
+        world.carry_out(&moves);
+        world.tick(Duration::from_millis(100));
+    }
+}
