@@ -158,6 +158,7 @@ impl Deploy<'_> {
         let record = match engine.store().create(&id, &request, &actor).await? {
             Creation::New(record) => {
                 tracing::info!(deployment = %id, scope = %record.scope, release = %request.release.id, by = %actor, "deploy");
+                engine.core().tell_requested(&record);
                 record
             }
             Creation::Existing(record) => record,

@@ -9,8 +9,8 @@ use crate::runner::{self, Runner, WakeUps};
 use crate::{Timeouts, history};
 use deploy_core::planner::{self, Known, Planning};
 use deploy_core::{
-    Actor, Capabilities, Deployer, DeploymentId, Error, Filter, Judge, Kind, MetricSource, Name, Observed, Plan,
-    Release, Result, Scope, Store, Strategies, Timestamp, TrackRef,
+    Actor, Capabilities, Deployer, DeploymentId, Error, Event, Filter, Judge, Kind, MetricSource, Name, Observed, Plan,
+    Record, Release, Result, Scope, Store, Strategies, Timestamp, TrackRef, What,
 };
 use futures::future::try_join_all;
 use std::collections::BTreeMap;
@@ -173,7 +173,7 @@ impl Core {
         self.targets.get(&track.target).cloned().unwrap_or_else(|| Arc::new(Missing(track.target.clone())))
     }
 
-    /// What can be refused at once: unknown environment, target, strategy.
+    /// What can be refused at once: unknown environment, target, strategy, gate; a probe that cannot be made.
     pub(crate) fn validate(&self, release: &Release, environment: &Name) -> Result<()> {
         for workload in release.spec.workloads.keys() {
             let resolved = release.resolve(environment, workload)?;
@@ -181,6 +181,9 @@ impl Core {
                 return Err(self.unknown_target(workload, &resolved.target));
             }
             self.strategies.get(&resolved.strategy).map_err(|error| error.with("workload", workload))?;
+            if let Some(probe) = &resolved.workload.health {
+                (self.checks)(probe).map_err(|error| error.with("workload", workload))?;
+            }
         }
         let gates = &release.spec.environment_of(environment)?.gates;
         gates.iter().try_for_each(|gate| self.knows_gate(&gate.kind))
@@ -259,6 +262,13 @@ impl Core {
             Error::new(Kind::NotFound, message)
         })?;
         make(&spec.settings)
+    }
+
+    /// The first event is the store's own; whoever is told of events is told of it here.
+    pub(crate) fn tell_requested(&self, record: &Record) {
+        let what = What::Requested { request: Box::new((*record.request).clone()), actor: record.actor.clone() };
+        let (record, event) = (Arc::new(record.clone()), Event { number: 1, at: record.created, what });
+        self.told.iter().for_each(|told| told.tell(&record, &event));
     }
 
     pub(crate) async fn known(&self, scope: &Scope) -> Result<Known> {

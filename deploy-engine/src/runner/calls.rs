@@ -21,6 +21,7 @@ pub(super) enum Key {
     Judge(TrackRef),
     Capture(TrackRef),
     Probe(TrackRef, InstanceId),
+    Prune(TrackRef),
     Plan,
 }
 

@@ -4,8 +4,8 @@ use super::calls::Key;
 use super::session::Session;
 use deploy_core::machine::{self, Call, Captured, Effect, Judgement, Problem, Seen};
 use deploy_core::{
-    Decision, Deployer, Figures, GateAsk, InstanceId, JudgeSpec, JudgeState, Record, Result, Revision, Sample, Side,
-    TaskAct, TaskOutcome, TaskRun, Timestamp, Token, TrackRef, Turn, Verdict, time,
+    Decision, Deployer, Figures, GateAsk, InstanceId, JudgeSpec, JudgeState, Record, Result, Revision, RevisionId,
+    Sample, Side, TaskAct, TaskOutcome, TaskRun, Timestamp, Token, TrackRef, Turn, Verdict, time,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use std::time::Duration;
 const GATE: Duration = Duration::from_secs(5);
 /// A task that runs is looked at again so late.
 const TASK: Duration = Duration::from_millis(500);
+/// Of so many revisions a platform is to keep what it has, whatever its own rules.
+const KEPT: usize = 4;
 /// So many lines of an instance's log are kept.
 const LINES: usize = 200;
 
@@ -136,7 +138,32 @@ impl Session {
             let news = session.note(&track, Call::Prepare, &made);
             let Some(seen) = session.seen.tracks.get_mut(&track) else { return news };
             seen.prepared |= made.is_ok();
+            if made.is_ok() {
+                session.prune(&track);
+            }
             news || made.is_ok()
+        });
+    }
+
+    /// Lets a platform remove what it keeps of old revisions: all but those of this plan, and the newest before.
+    /// While it goes on, and not after its end: then another deployment may have shipped what it needs.
+    fn prune(&mut self, track: &TrackRef) {
+        let key = Key::Prune(track.clone());
+        let Some((planned, _)) = self.record.track(track).filter(|_| self.calls.is_free(&key)) else { return };
+        let mut keep: Vec<RevisionId> = planned.parties().map(|party| party.revision.id.clone()).collect();
+        let before = self.known.revisions.iter().rev().filter(|known| known.track == *track);
+        for known in before {
+            if keep.len() < KEPT && !keep.contains(&known.revision.id) {
+                keep.push(known.revision.id.clone());
+            }
+        }
+        let (deployer, of) = (self.deployer(track), track.clone());
+        let work = async move { deployer.prune(&of, &keep).await };
+        self.calls.begin(key, work, |_, pruned| {
+            if let Err(error) = pruned {
+                tracing::warn!(%error, "old revisions were not removed");
+            }
+            false
         });
     }
 

@@ -13,7 +13,9 @@ pub use wake::{Wake, WakeUps};
 use crate::engine::Core;
 use crate::lease::Held;
 use deploy_core::{DeploymentId, Error, Kind, Result, Scope};
+use futures::FutureExt as _;
 use session::{End, Session};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -56,7 +58,7 @@ impl Runner {
         let worked = tokio::select! {
             biased;
             () = held.lost().cancelled() => Err(Error::new(Kind::Fenced, "the lease was lost")),
-            worked = self.work(&held) => worked,
+            worked = AssertUnwindSafe(self.work(&held)).catch_unwind() => worked.unwrap_or_else(|_| Err(panicked())),
         };
         self.core.leases.give_back(held).await;
         match worked {
@@ -86,4 +88,9 @@ impl Runner {
         let ended = self.core.store.load(&self.id).await.is_ok_and(|record| record.status().is_final());
         (!ended).then_some(self.core.leases.ttl() / 3)
     }
+}
+
+/// A panic of somebody's own code in this task must not leave the deployment alone.
+fn panicked() -> Error {
+    Error::new(Kind::Unclassified, "the work on the deployment panicked")
 }

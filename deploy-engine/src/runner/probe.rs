@@ -36,12 +36,25 @@ struct Asked {
 
 /// Who says whether an instance is well.
 enum How {
-    /// The observation: its process runs, or the platform's own word.
+    /// The observation: its process runs.
     Observed,
+    /// The platform: observations bear its word.
+    Platform,
     /// The instance, when it is asked.
     Asks { target: Box<ProbeTarget>, check: Arc<dyn HealthCheck> },
-    /// Nobody: its check cannot be made.
-    Broken,
+    /// Nobody: its check cannot be made, or it is on its way out.
+    Nobody,
+}
+
+impl How {
+    /// What an observation of an instance that runs says, where the platform gave no word.
+    const fn observed(&self) -> Option<Health> {
+        match self {
+            Self::Observed => Some(Health::Healthy),
+            Self::Platform => Some(Health::Unknown),
+            Self::Asks { .. } | Self::Nobody => None,
+        }
+    }
 }
 
 impl Probes {
@@ -118,7 +131,9 @@ impl Session {
     fn fold_one(&mut self, track: &TrackRef, instance: &Instance) -> Option<Folded> {
         let (key, now) = ((track.clone(), instance.id.clone()), self.clock.now());
         if matches!(instance.state, InstanceState::Exited(_) | InstanceState::Terminating) {
-            self.probes.asked.remove(&key);
+            if let Some(asked) = self.probes.asked.get_mut(&key) {
+                (asked.how, asked.seen) = (How::Nobody, now);
+            }
             return None;
         }
         let known = match self.probes.asked.remove(&key) {
@@ -130,8 +145,7 @@ impl Session {
         let word = match (&instance.state, instance.health) {
             (InstanceState::Unknown, _) => Some(Health::Unknown),
             (_, Some(word)) => Some(word),
-            _ if matches!(asked.how, How::Observed) => Some(Health::Healthy),
-            _ => None,
+            _ => asked.how.observed(),
         };
         if let Some(word) = word {
             asked.fold.sample(now, word);
@@ -142,12 +156,14 @@ impl Session {
 
     fn begin_asking(&self, track: &TrackRef, instance: &Instance) -> Asked {
         let now = self.clock.now();
-        let probe = self.probe_of(track, instance);
+        let platform = instance.health.is_some() || self.is_probed_by_platform(track);
+        let probe = self.probe_of(instance).filter(|_| !platform);
         let once = Timing { healthy: 1, unhealthy: 1, ..Timing::default() };
         let timing = probe.as_ref().map_or(once, |probe| probe.timing.clone());
         let (how, said) = match probe.map(|probe| (self.core.checks)(&probe)) {
+            None if platform => (How::Platform, String::new()),
             None => (How::Observed, String::new()),
-            Some(Err(error)) => (How::Broken, error.to_string()),
+            Some(Err(error)) => (How::Nobody, error.to_string()),
             Some(Ok(check)) => (How::Asks { target: Box::new(self.probes.target(instance)), check }, String::new()),
         };
         let before = self.record.tracks.get(track).and_then(|state| state.health.get(&instance.id));
@@ -158,15 +174,13 @@ impl Session {
         Asked { fold, how, seen: now, said }
     }
 
-    /// The probe of an instance that the engine asks; none where its process, or the platform, says all.
-    fn probe_of(&self, track: &TrackRef, instance: &Instance) -> Option<Probe> {
-        let platform = self
-            .record
-            .track(track)
-            .is_some_and(|(planned, _)| planned.made_from.capabilities.prober == Prober::Platform);
-        if platform || instance.health.is_some() {
-            return None;
-        }
+    fn is_probed_by_platform(&self, track: &TrackRef) -> bool {
+        let track = self.record.track(track);
+        track.is_some_and(|(planned, _)| planned.made_from.capabilities.prober == Prober::Platform)
+    }
+
+    /// The probe of an instance; none where it is well when its process runs.
+    fn probe_of(&self, instance: &Instance) -> Option<Probe> {
         let probe = self.probes.specs.get(&instance.side.revision)?.health.clone()?;
         (probe.check != Check::Process {}).then_some(probe)
     }

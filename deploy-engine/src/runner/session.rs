@@ -25,7 +25,7 @@ const SIGNALS: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(5);
 /// After so many looks without an event ...
 const QUIET: u32 = 8;
-/// ... looks that hints, probes and calls ask for are so far apart.
+/// ... looks that anything but a deadline or a person asks for are so far apart.
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Why a session is over.
@@ -191,7 +191,7 @@ impl Session {
     /// Sleeps until there is a reason to look. None: the engine is shut down.
     async fn wait(&mut self) -> Option<Wake> {
         let cause = self.reason().await?;
-        if matches!(cause, Wake::Hint | Wake::Probe | Wake::Call) && self.quiet > QUIET {
+        if matches!(cause, Wake::Hint | Wake::Probe | Wake::Call | Wake::Again) && self.quiet > QUIET {
             tokio::select! {
                 () = self.ending.cancelled() => return None,
                 () = sleep(BREATH) => {}

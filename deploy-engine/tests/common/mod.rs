@@ -10,8 +10,8 @@
 use async_trait::async_trait;
 use deploy_core::{
     Capabilities, Deployer, Error, Folded, Frame, Health, HealthCheck, Instance, InstanceId, InstanceState, Kind,
-    Memory, Name, Observed, Order, OrderSide, Probe, ProbeTarget, Release, Result, Running, Side, Source, Spec, Spread,
-    StrategyRef, TaskAct, TaskOutcome, TaskRun, Timestamp, Token, TrackRef, TrafficSeen, Turn, Workload,
+    Memory, Name, Observed, Order, OrderSide, Probe, ProbeTarget, Release, Result, RevisionId, Running, Side, Source,
+    Spec, Spread, StrategyRef, TaskAct, TaskOutcome, TaskRun, Timestamp, Token, TrackRef, TrafficSeen, Turn, Workload,
 };
 use deploy_engine::{Builder, Engine};
 use futures::channel::mpsc;
@@ -44,6 +44,8 @@ pub struct World {
     /// Observing fails.
     pub dark: bool,
     pub observed: u64,
+    /// What was to be kept, each time.
+    pub kept: Vec<Vec<String>>,
     hints: Vec<mpsc::UnboundedSender<()>>,
 }
 
@@ -207,6 +209,11 @@ impl Deployer for Tiny {
             *stands = TaskOutcome::Done;
         }
         Ok(stands.clone())
+    }
+
+    async fn prune(&self, _track: &TrackRef, keep: &[RevisionId]) -> Result<()> {
+        self.lock().kept.push(keep.iter().map(ToString::to_string).collect());
+        Ok(())
     }
 
     fn changes(&self, _track: &TrackRef) -> Option<BoxStream<'static, ()>> {
