@@ -1,25 +1,94 @@
-//! The specs that README and guides show are specs.
+//! What README, guides and ARCHITECTURE show is so: specs can be read, and what is named in the code is there.
 
 use deploy::config::{Format, parse};
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-/// Every block of YAML in a page.
-fn specs(page: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let blocks = text.split("```yaml\n").skip(1);
-    blocks.filter_map(|rest| rest.split_once("```")).map(|(block, _)| block.to_owned()).collect()
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(page: &str) -> String {
+    let path = root().join(page);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What stands in a page between two marks, each time.
+fn between(page: &str, begin: &str, end: &str) -> Vec<String> {
+    let text = text(page);
+    let parts = text.split(begin).skip(1).filter_map(|rest| rest.split_once(end));
+    parts.map(|(part, _)| part.to_owned()).collect()
 }
 
 #[test]
 fn the_specs_in_the_papers_can_be_read() {
     for (page, many) in [("README.md", 1), ("docs/guides/spec.md", 2)] {
-        let specs = specs(page);
+        let specs = between(page, "```yaml\n", "```");
         assert_eq!(specs.len(), many, "{page}");
         for spec in specs {
             if let Err(error) = parse(&spec, Format::Yaml, page) {
                 panic!("{error}");
             }
+        }
+    }
+}
+
+#[test]
+fn the_walk_of_one_deployment_is_short_and_names_what_is_there() {
+    let walk = between("docs/ARCHITECTURE.md", "## One deployment through the code", "```\n\n").concat();
+    let walk = walk.split_once("```text\n").map(|(_, walk)| walk).unwrap_or_default();
+    assert!((20..=40).contains(&walk.lines().count()), "{} lines", walk.lines().count());
+    let code = sources(|path| path.components().any(|part| part.as_os_str() == "src"));
+    let words = walk.split(|c: char| c.is_whitespace() || ",;:()".contains(c) && c != ':');
+    let words: Vec<_> = words.map(|word| word.trim_matches(|c: char| ":,;()".contains(c))).collect();
+    for file in words.iter().filter(|word| word.ends_with(".rs")) {
+        let (floor, rest) = file.split_once('/').unwrap_or_default();
+        let krate = match floor {
+            "E" => "deploy-engine",
+            "C" => "deploy-core",
+            "F" => "deploy-fleet",
+            "P" => "deploy-physical",
+            _ => panic!("{file} is under none of E, C, F and P"),
+        };
+        assert!(root().join(krate).join("src").join(rest).is_file(), "{file} is not there");
+    }
+    let functions = walk.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+    for (of, function) in functions.filter_map(|word| word.rsplit_once("::")) {
+        let is_function = function.starts_with(|c: char| c.is_ascii_lowercase());
+        let found =
+            |code: &String| code.contains(&format!("fn {function}(")) || code.contains(&format!("fn {function}<"));
+        assert!(!is_function || code.iter().any(found), "{of}::{function} is not there");
+        let is_effect = of == "Effect";
+        assert!(!is_effect || code.iter().any(|code| code.contains(&format!("Effect::{function}"))), "{function}");
+    }
+}
+
+#[test]
+fn the_tests_that_show_the_guarantees_are_there() {
+    let table = between("docs/ARCHITECTURE.md", "## Guarantees", "## One deployment").concat();
+    let tests = sources(|path| path.components().any(|part| part.as_os_str() == "tests"));
+    let named: Vec<_> = table.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() > 3).collect();
+    assert!(named.len() > 10, "{named:?}");
+    for name in named {
+        assert!(tests.iter().any(|text| text.contains(&format!("fn {name}("))), "{name} is not there");
+    }
+}
+
+/// The text of every source of the workspace's libraries that is wanted.
+fn sources(wanted: impl Fn(&Path) -> bool) -> Vec<String> {
+    let mut files = Vec::new();
+    let folders = fs::read_dir(root()).into_iter().flatten().flatten().map(|entry| entry.path());
+    let ours = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("deploy-"));
+    folders.filter(ours).for_each(|folder| collect(&folder, &mut files));
+    files.into_iter().filter(|path| wanted(path)).filter_map(|path| fs::read_to_string(path).ok()).collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        match path.is_dir() {
+            true => collect(&path, files),
+            false if path.extension().is_some_and(|extension| extension == "rs") => files.push(path),
+            false => {}
         }
     }
 }
