@@ -39,8 +39,8 @@ fn the_walk_of_one_deployment_is_short_and_names_what_is_there() {
     let walk = walk.split_once("```text\n").map(|(_, walk)| walk).unwrap_or_default();
     assert!((20..=40).contains(&walk.lines().count()), "{} lines", walk.lines().count());
     let code = sources(|path| path.components().any(|part| part.as_os_str() == "src"));
-    let words = walk.split(|c: char| c.is_whitespace() || ",;:()".contains(c) && c != ':');
-    let words: Vec<_> = words.map(|word| word.trim_matches(|c: char| ":,;()".contains(c))).collect();
+    let words = walk.split(|c: char| c.is_whitespace() || ",;()".contains(c));
+    let words: Vec<_> = words.map(|word| word.trim_end_matches([':', '.'])).collect();
     for file in words.iter().filter(|word| word.ends_with(".rs")) {
         let (floor, rest) = file.split_once('/').unwrap_or_default();
         let krate = match floor {
@@ -52,14 +52,12 @@ fn the_walk_of_one_deployment_is_short_and_names_what_is_there() {
         };
         assert!(root().join(krate).join("src").join(rest).is_file(), "{file} is not there");
     }
-    let functions = walk.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
-    for (of, function) in functions.filter_map(|word| word.rsplit_once("::")) {
-        let is_function = function.starts_with(|c: char| c.is_ascii_lowercase());
-        let found =
-            |code: &String| code.contains(&format!("fn {function}(")) || code.contains(&format!("fn {function}<"));
-        assert!(!is_function || code.iter().any(found), "{of}::{function} is not there");
-        let is_effect = of == "Effect";
-        assert!(!is_effect || code.iter().any(|code| code.contains(&format!("Effect::{function}"))), "{function}");
+    for (of, name) in words.iter().filter_map(|word| word.rsplit_once("::")) {
+        let wanted = if name.starts_with(|c: char| c.is_ascii_lowercase()) { "fn " } else { "Effect::" };
+        let is = |code: &str, at: usize| code[at..].starts_with(|c: char| !c.is_alphanumeric() && c != '_');
+        let wanted = format!("{wanted}{name}");
+        let found = |code: &String| code.match_indices(&wanted).any(|(at, found)| is(code, at + found.len()));
+        assert!(code.iter().any(found), "{of}::{name} is not there");
     }
 }
 
