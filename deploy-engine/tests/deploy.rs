@@ -72,6 +72,7 @@ async fn the_same_id_with_the_same_content_is_the_same_deployment() {
 #[tokio::test(start_paused = true)]
 async fn a_second_deployment_of_the_same_place_is_refused_with_the_holder() {
     let (store, tiny) = (memory(), Tiny::new());
+    tiny.lock().slow = Duration::from_secs(1);
     let engine = builder(&store, &tiny).build().await.unwrap();
     let first = engine.deploy(("production", &blue_green("1"))).await.unwrap();
     let busy = engine.deploy(("production", &blue_green("2"))).await.unwrap_err();

@@ -11,6 +11,10 @@ impl Session {
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn look(&mut self) -> Result<()> {
         self.raise().await?;
+        let epoch = self.held.lease().epoch;
+        if self.seen.lease.epoch != epoch && self.seen.lease.epoch != 0 {
+            self.begin().await?;
+        }
         self.observe().await;
         self.raise().await?;
         self.tick().await?;
