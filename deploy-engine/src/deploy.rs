@@ -32,7 +32,8 @@ impl fmt::Display for Planned {
     }
 }
 
-/// What [`Engine::deploy`] takes: an environment and a release, a [`Planned`] that was approved, or a whole [`Request`].
+/// What [`Engine::deploy`] takes: an environment and a release, a [`Planned`], or a plan with its release, that was
+/// approved, or a whole [`Request`].
 #[derive(Debug)]
 pub struct DeployRequest(Result<Request>);
 
@@ -44,11 +45,25 @@ impl From<Request> for DeployRequest {
 
 impl From<Planned> for DeployRequest {
     fn from(planned: Planned) -> Self {
-        let Planned { plan, release } = planned;
-        let mut request = Request::new(release, plan.scope.environment.clone());
-        request.approved = Some(Box::new(plan));
-        Self(Ok(request))
+        Self(approved(planned.plan, planned.release))
     }
+}
+
+impl From<(Plan, &Release)> for DeployRequest {
+    fn from((plan, release): (Plan, &Release)) -> Self {
+        Self(approved(plan, release.clone()))
+    }
+}
+
+fn approved(plan: Plan, release: Release) -> Result<Request> {
+    if plan.release != release.id || plan.scope.application != release.spec.application {
+        let message =
+            format!("the plan is of release {} of {}, not of release {}", plan.release, plan.scope, release.id);
+        return Err(Error::invalid(message));
+    }
+    let mut request = Request::new(release, plan.scope.environment.clone());
+    request.approved = Some(Box::new(plan));
+    Ok(request)
 }
 
 impl From<(&str, &Release)> for DeployRequest {
