@@ -16,6 +16,7 @@ use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn a_first_deployment_and_a_rolling_update_complete() {
@@ -237,6 +238,33 @@ async fn a_plan_of_another_release_and_one_that_is_stale_are_refused() {
     assert!(end.reason().unwrap().contains("what runs has changed since the plan was approved"), "{:?}", end.reason());
     let again = engine.deploy(planned).replan(true).await.unwrap();
     assert_eq!(engine.wait(&again).await.unwrap().status(), Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_gives_no_answer_does_not_hold_up_the_others_and_is_seen_again() {
+    let (store, tiny) = (memory(), Tiny::new());
+    let engine = builder(&store, &tiny).build().await.unwrap();
+    let with_two = |version: &str| {
+        let base = release(version, json!({ "blue_green": { "bake": "5m" } }));
+        let mut spec = (*base.spec).clone();
+        let mut api = spec.workloads.values().next().unwrap().clone();
+        api.ports.insert(common::name("http"), 8081);
+        spec = spec.workload(common::name("api"), api);
+        Release::new(spec).unwrap()
+    };
+    engine.wait(&engine.deploy(("production", &with_two("1"))).await.unwrap()).await.unwrap();
+    let id = engine.deploy(("production", &with_two("2"))).await.unwrap();
+    until(async || tiny.standing("web").len() == 2 && tiny.standing("api").len() == 2).await;
+
+    tiny.lock().hangs = Some("api".into());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let asked = Instant::now();
+    engine.pause(&id).await.unwrap();
+    until(async || engine.get(&id).await.unwrap().status() == Status::Paused).await;
+    assert!(asked.elapsed() < Duration::from_secs(1), "it took {:?}", asked.elapsed());
+    engine.resume(&id).await.unwrap();
+    tiny.lock().hangs = None;
+    assert_eq!(engine.wait(&id).await.unwrap().status(), Status::Completed);
 }
 
 #[tokio::test(start_paused = true)]
