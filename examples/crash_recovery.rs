@@ -83,7 +83,10 @@ fn start_engine(site: &Site, round: usize) -> Result<Spawned> {
 
 async fn demonstrate() -> Result<bool> {
     let kills: usize = std::env::args().nth(1).and_then(|kills| kills.parse().ok()).unwrap_or(5);
-    let seed = std::env::var("DEPLOY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()));
+    let seed = std::env::var("DEPLOY_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| u64::from(std::process::id()));
     println!("{kills} kills, DEPLOY_SEED={seed}");
     let site = Site::new("crash-recovery").await?;
     let first = Instant::now();
@@ -113,7 +116,11 @@ async fn one_kill(site: &Site, load: &Running, round: usize, after: Duration) ->
     let well = run_to_the_end(site, round).await? && check(site, round).await?;
     let what = if was_at_work { "killed" } else { "was through already" };
     let verdict = if well { "ended right" } else { "ENDED WRONG" };
-    println!("round {round}: {what} after {} ms, {verdict} {} ms later", after.as_millis(), began.elapsed().as_millis());
+    println!(
+        "round {round}: {what} after {} ms, {verdict} {} ms later",
+        after.as_millis(),
+        began.elapsed().as_millis()
+    );
     Ok(well)
 }
 
@@ -127,7 +134,10 @@ async fn run_to_the_end(site: &Site, round: usize) -> Result<bool> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let status = engine.child().wait().map_err(|error| Error::new(Kind::Unavailable, "the engine's end is unknown").from_source(error))?;
+    let status = engine
+        .child()
+        .wait()
+        .map_err(|error| Error::new(Kind::Unavailable, "the engine's end is unknown").from_source(error))?;
     Ok(status.success())
 }
 
@@ -143,7 +153,11 @@ async fn check(site: &Site, round: usize) -> Result<bool> {
     engine.shutdown().await;
     let right = record.status() == Status::Completed && gapless && listed == 3 && marked == 3;
     if !right {
-        println!("round {round}: {}, events gapless: {gapless}, {listed} instances listed, {marked} processes: {:?}", record.status(), record.reason());
+        println!(
+            "round {round}: {}, events gapless: {gapless}, {listed} instances listed, {marked} processes: {:?}",
+            record.status(),
+            record.reason()
+        );
     }
     Ok(right)
 }

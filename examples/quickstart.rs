@@ -65,9 +65,18 @@ fn acts(program: &str) -> Vec<Act> {
         act("rolling", "v2", json!({ "rolling": { "max_surge": 1 } })),
         act("blue-green", "v3", json!({ "blue_green": { "bake": "1s", "scale_down_delay": "0s" } })),
         act("canary 5/25/50/100, judged", "v4", canary.clone()),
-        act("A/B", "v5", json!({ "ab_test": { "share": "30%", "duration": "2s", "decision": "promote", "scale_down_delay": "0s" } })),
-        Act { gap: true, ..act("recreate, with a migration", "v6", json!({ "recreate": { "tasks": [migration] } })) },
-        bad("fails its health check", "v7", &json!({ "rolling": { "progress_deadline": "4s" } }), &[("APP_HEALTHY", "false")]),
+        act(
+            "A/B",
+            "v5",
+            json!({ "ab_test": { "share": "30%", "duration": "2s", "decision": "promote", "scale_down_delay": "0s" } }),
+        ),
+        Act { gap: true, ..act("recreate, with a migration", "v6", json!({ "recreate": { "between": [migration] } })) },
+        bad(
+            "fails its health check",
+            "v7",
+            &json!({ "rolling": { "progress_deadline": "4s" } }),
+            &[("APP_HEALTHY", "false")],
+        ),
         bad("answers errors: judged", "v8", &canary, &[("APP_ERROR_PERCENT", "50")]),
         bad("crashes at start", "v9", &rolling, &[("APP_CRASH_AFTER_MS", "0")]),
     ]
@@ -77,7 +86,13 @@ async fn demonstrate() -> Result<bool> {
     let site = Site::new("quickstart").await?;
     let engine = site.engine().await?;
     println!("v1 comes up in 3 processes behind the proxy on http://{}", site.address());
-    deploy(&engine, &site.release("v1", json!("rolling"), &[])?).await?;
+    let first = deploy(&engine, &site.release("v1", json!("rolling"), &[])?).await?;
+    if first.status() != Status::Completed {
+        return Err(Error::new(
+            Kind::Unavailable,
+            format!("v1 did not come up: {}", first.reason().unwrap_or_default()),
+        ));
+    }
     let load = Load::to(site.address()).start()?;
     let program = std::env::current_exe().unwrap_or_default();
     let acts = acts(&program.to_string_lossy());
@@ -99,7 +114,11 @@ struct End {
 }
 
 async fn play(engine: &Engine, site: &Site, load: &Running, act: &Act) -> Result<End> {
-    if act.gap { load.mark_gap(act.title) } else { load.mark(act.title) }
+    if act.gap {
+        load.mark_gap(act.title)
+    } else {
+        load.mark(act.title)
+    }
     let began = Instant::now();
     let record = deploy(engine, &site.release(act.version, act.strategy.clone(), &act.env)?).await?;
     Ok(End { record, took: began.elapsed() })
@@ -115,7 +134,12 @@ async fn deploy(engine: &Engine, release: &Release) -> Result<Record> {
     let mut events = engine.watch(&id, 0);
     while let Some(event) = events.next().await {
         let record = engine.get(&id).await?;
-        if std::env::var_os("TRACE").is_some() { eprintln!("{:?}", event); for w in record.waiting() { eprintln!("    {w}"); } }
+        if std::env::var_os("TRACE").is_some() {
+            eprintln!("{:?}", event);
+            for w in record.waiting() {
+                eprintln!("    {w}");
+            }
+        }
         bar.set_position(u64::from(record.progress));
         bar.set_message(format!("{} {}", release.version(), event?.what.name()));
     }
@@ -153,6 +177,10 @@ fn judge(acts: &[Act], ends: &[End], report: &Report) -> bool {
     }
     report.none_lost().inspect_err(|error| println!("{error}")).ok();
     let total = report.total();
-    println!("{} requests, {} lost outside recreate's gap", total.sent, report.sections.iter().filter(|s| !s.expects_gap).map(|s| s.lost).sum::<u64>());
+    println!(
+        "{} requests, {} lost outside recreate's gap",
+        total.sent,
+        report.sections.iter().filter(|s| !s.expects_gap).map(|s| s.lost).sum::<u64>()
+    );
     well
 }

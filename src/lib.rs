@@ -52,9 +52,9 @@ pub use deploy_traffic as traffic;
 /// What most programs name: `use deploy::prelude::*;`.
 pub mod prelude {
     pub use deploy_core::{
-        Actor, Back, Budget, Capabilities, Change, Count, Deployer, Desired, Error, Filter, HealthCheck, Instances, Judge,
-        Kind, Name, Observed, Order, Plan, Probe, Release, Request, Result, Router, SecretRef, Share, Source, Spec, Split,
-        Stage, Stages, Status, Step, Store, Strategy, StrategyRef, Task, Traffic, Turn, Workload,
+        Actor, Back, Budget, Capabilities, Change, Count, Deployer, Desired, Error, Filter, HealthCheck, Instances,
+        Judge, Kind, Name, Observed, Order, Plan, Probe, Release, Request, Result, Router, SecretRef, Share, Source,
+        Spec, Split, Stage, Stages, Status, Step, Store, Strategy, StrategyRef, Task, Traffic, Turn, Workload,
     };
     #[cfg(feature = "engine")]
     pub use deploy_engine::Engine;

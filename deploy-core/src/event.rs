@@ -93,7 +93,7 @@ pub enum What {
     /// Something could not be done.
     TroubleBegan { track: TrackRef, trouble: Trouble },
     /// It can be done again.
-    TroubleEnded { track: TrackRef, at: String },
+    TroubleEnded { track: TrackRef, place: String },
     /// What somebody asked for was taken up.
     Signalled { signal: Signal },
     /// What somebody asked for is not possible now.

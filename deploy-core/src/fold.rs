@@ -289,8 +289,8 @@ impl TrackState {
                 let since = self.troubles.get(&trouble.at).map_or(at, |(since, _)| *since);
                 self.troubles.insert(trouble.at.clone(), (since, trouble.clone()));
             }
-            What::TroubleEnded { at, .. } => {
-                self.troubles.remove(at);
+            What::TroubleEnded { place, .. } => {
+                self.troubles.remove(place);
             }
             What::Warned { .. } => self.warned = true,
             _ => {}

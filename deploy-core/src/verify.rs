@@ -105,7 +105,7 @@ impl Checked<'_> {
         let frame = Frame { from: self.stage.from.as_ref(), to: self.stage.to.as_ref() };
         let lines = divide(&step.desired, taken, &standing, frame);
         self.deadline_suffices(lines.len())?;
-        self.slots_suffice(&lines, taken)?;
+        self.slots_suffice(&lines, taken, &standing)?;
         self.exclusive_stays_so(&lines)?;
         self.placed()?;
         let mut standing = standing;
@@ -235,7 +235,7 @@ impl Checked<'_> {
     }
 
     /// Orders need no more slots than there are, and a spare one where nothing may be unavailable.
-    fn slots_suffice(&self, lines: &[OrderLine], taken: Taken) -> Result<()> {
+    fn slots_suffice(&self, lines: &[OrderLine], taken: Taken, standing: &Standing) -> Result<()> {
         let Some(slots) = self.capabilities.slots else { return Ok(()) };
         let budget = &self.stage.stage.step.budget;
         let most = lines.iter().map(|line| line.from + line.to).max().unwrap_or(0);
@@ -244,8 +244,8 @@ impl Checked<'_> {
                 format!("it needs {most} slots and there are {slots}: add slots, lower the count, or use rolling");
             return Err(Error::new(Kind::Unsupported, message));
         }
-        let moves_in_place =
-            lines.iter().any(|line| line.kind == OrderKind::InPlace && line.to > 0) && self.stage.from.is_some();
+        let stands = self.stage.from.as_ref().and_then(|side| standing.counts.get(side)).is_some_and(|count| *count > 0);
+        let moves_in_place = stands && lines.iter().any(|line| line.kind == OrderKind::InPlace && line.to > 0);
         let fixed = budget.max_unavailable.down(taken.greater()) == 0 && !self.track.exclusive;
         if moves_in_place && fixed && most >= slots {
             let message = format!(

@@ -1,6 +1,6 @@
 //! Archives, unpacked so that nothing gets out of the directory they are unpacked into.
 //!
-//! Taken are files, directories, symbolic links and hard links; everything else (devices, pipes) is refused, and so is
+//! Taken are files, directories, symbolic links and hard links; everything else (devices, pipes, sparse files) is refused, and so is
 //! * a path that is absolute or has `..`, and one that leads through a symbolic link;
 //! * a symbolic link that is absolute, that has `..` behind a name, or whose leading `..` lead outside: what is left can
 //!   only point to something inside, by whatever other links it goes;
@@ -13,6 +13,7 @@
 use deploy_core::{Error, Result};
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
 use tar::EntryType;
@@ -37,15 +38,70 @@ impl Default for Bounds {
 /// # Errors
 /// `Invalid`, naming the entry and what is wrong with it; others by the file system.
 pub(crate) fn unpack(stream: impl Read, into: &Path, bounds: Bounds) -> Result<u64> {
-    // Headers count too: without a bound on the stream itself, endless names would fill the memory.
+    // Headers count too.
     let most = bounds.bytes.saturating_add(bounds.entries.saturating_mul(4096));
     let mut archive = tar::Archive::new(stream.take(most));
     let mut unpacking = Unpacking { root: into, bounds, left: bounds.bytes, entries: 0, files: 0 };
     let broken = |error: io::Error| Error::invalid(format!("it is no archive that can be read: {error}"));
-    for entry in archive.entries().map_err(broken)? {
-        unpacking.take(&mut entry.map_err(broken)?)?;
+    let mut long = Long::default();
+    // Raw, as the library would read a long name of any length into memory.
+    for entry in archive.entries().map_err(broken)?.raw(true) {
+        let mut entry = entry.map_err(broken)?;
+        match entry.header().entry_type() {
+            EntryType::GNULongName => long.path = Some(extension(&mut entry)?),
+            EntryType::GNULongLink => long.link = Some(extension(&mut entry)?),
+            EntryType::XHeader => long.pax(&extension(&mut entry)?)?,
+            EntryType::XGlobalHeader => {}
+            _ => unpacking.take(&mut entry, std::mem::take(&mut long))?,
+        }
     }
     Ok(unpacking.files)
+}
+
+/// How long a name, or all attributes of an entry, may be.
+const EXTENSION: u64 = 64 << 10;
+
+/// What stands in front of an entry because its header has no room for it.
+#[derive(Default)]
+struct Long {
+    path: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+}
+
+impl Long {
+    fn pax(&mut self, attributes: &[u8]) -> Result<()> {
+        for attribute in tar::PaxExtensions::new(attributes) {
+            let unreadable = |error| Error::invalid(format!("an entry has attributes that cannot be read: {error}"));
+            let attribute = attribute.map_err(unreadable)?;
+            match attribute.key_bytes() {
+                b"path" => self.path = Some(attribute.value_bytes().to_vec()),
+                b"linkpath" => self.link = Some(attribute.value_bytes().to_vec()),
+                b"size" => return Err(Error::invalid("an entry has more than 8 GiB")),
+                key if key.starts_with(b"GNU.sparse") => {
+                    return Err(Error::invalid("an entry is sparse: pack it without `--sparse`"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn extension<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = entry.take(EXTENSION + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Error::invalid(format!("it is no archive that can be read: {error}")))?;
+    if bytes.len() as u64 > EXTENSION {
+        return Err(Error::invalid("an entry has a name or attributes of more than 64 KiB"));
+    }
+    while bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    Ok(bytes)
+}
+
+fn path(bytes: Vec<u8>) -> PathBuf {
+    std::ffi::OsString::from_vec(bytes).into()
 }
 
 struct Unpacking<'a> {
@@ -57,13 +113,11 @@ struct Unpacking<'a> {
 }
 
 impl Unpacking<'_> {
-    fn take<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> Result<()> {
+    fn take<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, long: Long) -> Result<()> {
         let kind = entry.header().entry_type();
-        if matches!(kind, EntryType::XGlobalHeader) {
-            return Ok(());
-        }
-        let named = entry.path().map_err(|error| Error::invalid(format!("an entry has no readable path: {error}")))?;
-        let named = named.into_owned();
+        let named = path(long.path.unwrap_or_else(|| entry.path_bytes().into_owned()));
+        let link = long.link.or_else(|| entry.link_name_bytes().map(std::borrow::Cow::into_owned)).unwrap_or_default();
+        let link = path(link);
         self.entries += 1;
         if self.entries > self.bounds.entries {
             return Err(Error::invalid(format!("it has more than {} entries", self.bounds.entries)));
@@ -73,9 +127,11 @@ impl Unpacking<'_> {
         self.lead(&relative, &named)?;
         let done = match kind {
             EntryType::Directory => return self.dir(&path, entry, &named),
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => return self.file(&path, entry, &named),
-            EntryType::Symlink => symlink(link_inside(&relative, &target(entry, &named)?, &named)?, &path),
-            EntryType::Link => fs::hard_link(self.hard(&target(entry, &named)?, &named)?, &path),
+            EntryType::Regular | EntryType::Continuous => {
+                return self.file(&path, entry, &named);
+            }
+            EntryType::Symlink => symlink(link_inside(&relative, &link, &named)?, &path),
+            EntryType::Link => fs::hard_link(self.hard(&link, &named)?, &path),
             _ => return Err(unfit(&named, "it is neither file, directory nor link")),
         };
         done.map_err(|error| failed(&named, &error))
@@ -115,9 +171,10 @@ impl Unpacking<'_> {
             .map_err(|error| failed(named, &error))?;
         let written = io::copy(&mut entry.take(self.left.saturating_add(1)), &mut file);
         let written = written.map_err(|error| failed(named, &error))?;
-        self.left = self.left.checked_sub(written).ok_or_else(|| {
-            Error::invalid(format!("it holds more than {} bytes when unpacked", self.bounds.bytes))
-        })?;
+        self.left = self
+            .left
+            .checked_sub(written)
+            .ok_or_else(|| Error::invalid(format!("it holds more than {} bytes when unpacked", self.bounds.bytes)))?;
         self.files += 1;
         file.set_permissions(Permissions::from_mode(mode)).map_err(|error| failed(named, &error))
     }
@@ -131,11 +188,6 @@ impl Unpacking<'_> {
         let found = fs::symlink_metadata(&path).map_err(|_| outside())?;
         if found.is_file() { Ok(path) } else { Err(outside()) }
     }
-}
-
-fn target<R: Read>(entry: &tar::Entry<'_, R>, named: &Path) -> Result<PathBuf> {
-    let target = entry.link_name().ok().flatten();
-    target.map(std::borrow::Cow::into_owned).ok_or_else(|| unfit(named, "it is a link to nothing"))
 }
 
 /// A path without `.`; none where it is absolute or has `..`.

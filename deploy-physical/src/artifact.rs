@@ -171,7 +171,10 @@ impl Copying<'_> {
     fn file(&mut self, relative: &Path, from: &Path, to: &Path) -> Result<()> {
         let found = fs::metadata(from).map_err(|error| io("read", from, error))?;
         let named = relative.to_str().filter(|_| found.is_file()).ok_or_else(|| {
-            Error::invalid(format!("{} is neither a file nor a directory, or has a name that is not UTF-8", from.display()))
+            Error::invalid(format!(
+                "{} is neither a file nor a directory, or has a name that is not UTF-8",
+                from.display()
+            ))
         })?;
         let mut file = File::create_new(to).map_err(|error| io("write", to, error))?;
         let (size, digest) = copied(from, &mut file)?;

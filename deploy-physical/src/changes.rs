@@ -18,7 +18,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// A hint whenever a program of the workload, instance or task, has ended.
 pub(crate) fn hints(inner: Arc<Inner>, track: &TrackRef) -> BoxStream<'static, ()> {
     let changed = inner.changed.subscribe();
-    let watching = Watching { layout: inner.layout(track), inner, changed, running: BTreeSet::new() };
+    let watching = Watching { layout: inner.layout(track), inner, changed, ended: BTreeSet::new() };
     unfold(watching, |mut watching| async move {
         watching.next().await;
         Some(((), watching))
@@ -30,38 +30,38 @@ struct Watching {
     inner: Arc<Inner>,
     layout: Layout,
     changed: watch::Receiver<()>,
-    running: BTreeSet<PathBuf>,
+    ended: BTreeSet<PathBuf>,
 }
 
 impl Watching {
-    /// Comes back when something has ended since the last time.
+    /// Comes back when something has ended that had not the last time; the first time, when anything has.
     async fn next(&mut self) {
         loop {
             self.changed.mark_unchanged();
-            if let Some(now) = self.now().await {
-                let ended = self.running.difference(&now).next().is_some();
-                self.running = now;
-                if ended {
-                    return;
-                }
+            let (running, ended) = self.now().await.unwrap_or_else(|| (BTreeSet::new(), self.ended.clone()));
+            let news = ended.difference(&self.ended).next().is_some();
+            self.ended = ended;
+            if news {
+                return;
             }
             tokio::select! {
-                () = one_ended(&self.inner, &self.running) => {}
+                () = one_ended(&self.inner, &running) => {}
                 _ = self.changed.changed() => {}
                 () = tokio::time::sleep(AGAIN) => {}
             }
         }
     }
 
-    /// The directories of what runs; none where that cannot be told now.
-    async fn now(&self) -> Option<BTreeSet<PathBuf>> {
-        let mut running = BTreeSet::new();
+    /// The directories of what runs and of what has ended; none where that cannot be told now.
+    async fn now(&self) -> Option<(BTreeSet<PathBuf>, BTreeSet<PathBuf>)> {
+        let (mut running, mut ended) = (BTreeSet::new(), BTreeSet::new());
         for under in [self.layout.instances(), self.layout.tasks()] {
-            let found = self.inner.services.list(&under).await.ok()?;
-            let live = found.into_iter().filter(|(_, standing)| standing.state.is_live());
-            running.extend(live.map(|(name, _)| under.join(name)));
+            for (name, standing) in self.inner.services.list(&under).await.ok()? {
+                let set = if standing.state.is_live() { &mut running } else { &mut ended };
+                set.insert(under.join(name));
+            }
         }
-        Some(running)
+        Some((running, ended))
     }
 }
 

@@ -10,16 +10,9 @@ use crate::secrets::{Providers, SecretProvider, built_in};
 use crate::services::ServiceManager;
 use crate::slots::{Ports, fits};
 use deploy_core::{Error, Result};
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// What programs get of the engine's environment.
-const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
-
-/// Where programs are looked for when the engine has no `PATH`.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Sets up a [`Machine`].
 #[derive(Debug)]
@@ -131,17 +124,12 @@ impl Builder {
             services: self.services.unwrap_or_else(processes),
             ports: Ports { root: root.clone(), range: self.ports, slots: self.slots },
             root,
-            host,
             providers: self.providers,
             bounds: self.bounds,
             keep: self.keep,
-            inherited: inherited(),
+            inherited: host.environment(),
+            host,
             changed: tokio::sync::watch::Sender::new(()),
         }))
     }
-}
-
-fn inherited() -> BTreeMap<String, String> {
-    let found = INHERITED.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
-    [("PATH".to_owned(), PATH.to_owned())].into_iter().chain(found).collect()
 }

@@ -7,6 +7,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::time::Duration;
 
 /// None where there is no such thing.
 fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
@@ -118,24 +119,46 @@ pub(crate) fn look(path: &Path) -> Result<Option<Looked>> {
 
 pub(crate) fn ship(tree: &Path, to: &Path) -> Result<()> {
     if to.exists() {
-        return Ok(());
+        return remove(tree);
     }
     make_dir(to.parent().unwrap_or(to), 0o755)?;
-    fs::rename(tree, to).map_err(|error| io("move into place", to, error))?;
+    // A release that is there is taken for whole, after a loss of power too.
+    let flushed = File::open(tree).and_then(|tree| Ok(rustix::fs::syncfs(tree)?));
+    flushed.map_err(|error| io("write", tree, error))?;
+    match fs::rename(tree, to) {
+        // Another call was faster, one that its caller has given up perhaps.
+        Err(_) if to.exists() => remove(tree)?,
+        moved => moved.map_err(|error| io("move into place", to, error))?,
+    }
     sync(to.parent().unwrap_or(to)).map_err(|error| io("write", to, error))
 }
 
 pub(crate) fn trim(path: &Path, most: u64) -> Result<()> {
     let trim = || {
-        match there(fs::metadata(path))? {
-            Some(found) if found.len() > most => {}
-            _ => return Ok(()),
+        if fs::metadata(path)?.len() <= most {
+            return Ok(());
         }
         let mut old = path.as_os_str().to_owned();
         old.push(".1");
-        fs::copy(path, old)?;
+        let (mut from, mut to) = (File::options().read(true).write(true).open(path)?, File::create(old)?);
+        // Once more for what came in the meantime; what comes between that and the cut is lost.
+        io::copy(&mut from, &mut to)?;
+        io::copy(&mut from, &mut to)?;
         // Its writers append, so they go on at the new end.
-        File::options().write(true).open(path)?.set_len(0)
+        from.set_len(0)
     };
-    trim().map_err(|error| io("cut", path, error))
+    // It may be moved away meanwhile.
+    there(trim()).map(drop).map_err(|error| io("cut", path, error))
+}
+
+/// Removes what has stood in a directory for longer than that: what a killed engine left.
+pub(crate) fn sweep(dir: &Path, longer: Duration) -> Result<()> {
+    for name in list(dir)? {
+        let path = dir.join(name);
+        let age = fs::symlink_metadata(&path).and_then(|found| found.modified()).map(|at| at.elapsed());
+        if matches!(age, Ok(Ok(age)) if age > longer) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }

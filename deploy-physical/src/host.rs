@@ -22,6 +22,12 @@ pub trait Host: Debug + Send + Sync {
     /// Its name, as slots bear it.
     fn name(&self) -> &str;
 
+    /// The address that its programs listen on and are reached at.
+    fn address(&self) -> &str;
+
+    /// What programs get of its environment: `PATH` always, `HOME`, `LANG` and `TZ` where they are set.
+    fn environment(&self) -> BTreeMap<String, String>;
+
     /// Reads a file; none where there is no such file.
     ///
     /// # Errors
@@ -115,7 +121,8 @@ pub trait Host: Debug + Send + Sync {
     /// A directory on the engine's host where a tree for `ship` is best built.
     fn staging(&self) -> PathBuf;
 
-    /// Brings a tree from the staging directory to the host, whole or not at all. What stands there already is left as it is.
+    /// Brings a tree from the staging directory to the host, whole or not at all, and takes it from there. What stands at the new place
+    /// already is left as it is.
     ///
     /// # Errors
     /// `Denied`, `Full`, `Unavailable`.
@@ -167,13 +174,13 @@ pub trait Host: Debug + Send + Sync {
     async fn listening(&self) -> Result<BTreeSet<u16>>;
 
     /// Cuts each file of this name in the directories of a directory that is longer than `most`: its content moves to
-    /// `<file>.1`, and writers go on at the start of an empty one.
+    /// `<file>.1`, and writers go on at the start of an empty one. What they write at that very moment may be lost.
     ///
     /// # Errors
     /// `Denied`, `Full`, `Unavailable`.
     ///
     /// # Cancel safety
-    /// May be dropped: at worst lines stand in both files.
+    /// May be dropped: at worst lines stand in both files, or the older ones in none.
     async fn trim(&self, dir: &Path, file: &str, most: u64) -> Result<()>;
 }
 

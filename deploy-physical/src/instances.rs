@@ -90,13 +90,15 @@ impl Inner {
 
     async fn launch(&self, slot: &SlotId, launch: &Launch, token: Token) -> Result<()> {
         let layout = self.layout(&launch.track);
-        let _guard = fence::enter(&*self.host, &layout, token).await?;
+        let guard = fence::enter(&*self.host, &layout, token).await?;
         let found = self.found(&layout).await?;
         if let Some(there) = found.iter().find(|there| there.note.slot == *slot) {
             return there.is_that(&launch.side).map_err(|error| error.with("track", &launch.track));
         }
         let service = self.service(&layout, slot, launch).await.map_err(|error| error.with("track", &launch.track))?;
         self.services.start(&service).await?;
+        drop(guard);
+        self.services.started(&service.dir).await;
         self.changed.send_replace(());
         tracing::info!(track = %launch.track, slot = %slot, side = %launch.side, "instance launched");
         Ok(())
@@ -119,7 +121,7 @@ impl Inner {
         }
         let found = program.find(&*self.host, None, &env["PATH"]).await?;
         let cwd = program.release.clone().unwrap_or_else(|| dir.clone());
-        let address = |port: &u16| format!("127.0.0.1:{port}");
+        let address = |port: &u16| format!("{}:{port}", self.host.address());
         let note = Note {
             side: launch.side.clone(),
             slot: slot.clone(),
@@ -135,7 +137,7 @@ impl Inner {
     /// The ports of a slot, none of them taken by anybody.
     async fn ports_for(&self, slot: &SlotId, launch: &Launch) -> Result<BTreeMap<Name, u16>> {
         let ports = &launch.spec.ports;
-        let blocks = self.ports.blocks(&*self.host, &launch.track, ports.len().max(1)).await?;
+        let blocks = self.ports.take(&*self.host, &launch.track, ports.len()).await?;
         let named = port_of(slot, self.host.name()).filter(|port| blocks.slots().any(|slot| slot == *port));
         let named = named.ok_or_else(|| Error::new(Kind::NotFound, format!("there is no slot `{slot}` here")))?;
         let given = blocks.ports(named, launch.spec.routed_port().map(|(name, _)| name), ports);
@@ -156,7 +158,7 @@ impl Inner {
         release: Option<&PathBuf>,
     ) -> Result<BTreeMap<String, String>> {
         let mut env = self.inherited.clone();
-        env.insert("HOST".into(), "127.0.0.1".into());
+        env.insert("HOST".into(), self.host.address().to_owned());
         env.extend(spec.env.clone());
         let values = self.values(layout, spec, revision).await?;
         env.extend(values.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())));
@@ -203,7 +205,7 @@ impl Inner {
     }
 
     async fn slots(&self, track: &TrackRef) -> Result<Vec<Slot>> {
-        let blocks = self.ports.blocks(&*self.host, track, 1).await?;
+        let blocks = self.ports.look(&*self.host, track).await?;
         let found = self.found(&self.layout(track)).await?;
         let ours: BTreeSet<_> = found.into_iter().map(|found| found.note.slot).collect();
         let listening = self.host.listening().await?;
@@ -263,7 +265,9 @@ impl Found {
     fn is_that(&self, side: &Side) -> Result<()> {
         let Note { slot, side: there, .. } = &self.note;
         match self.standing.state {
-            State::Stopping(_) => Err(Error::new(Kind::Busy, format!("slot {slot} is still being left by `{}`", self.id))),
+            State::Stopping(_) => {
+                Err(Error::new(Kind::Busy, format!("slot {slot} is still being left by `{}`", self.id)))
+            }
             _ if there == side => Ok(()),
             _ => Err(Error::new(Kind::Busy, format!("slot {slot} holds `{}` of {there}, not {side}", self.id))),
         }
@@ -274,6 +278,7 @@ impl Found {
         let state = match self.standing.state {
             State::Running => InstanceState::Running,
             State::Stopping(_) => InstanceState::Terminating,
+            State::Ended(_) if self.standing.asked_to_end => InstanceState::Terminating,
             State::Ended(exit) => InstanceState::Exited(exit),
             State::Never => InstanceState::Exited(deploy_core::Exit::default()),
         };

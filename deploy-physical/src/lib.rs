@@ -18,10 +18,10 @@
 //! # What a program gets
 //!
 //! Its working directory is its release's, or its own for a source that is a command. Its environment is `PATH`, `HOME`,
-//! `LANG` and `TZ` of the engine's; `HOST` (127.0.0.1), `PORT` (the routed port) and `PORT_<NAME>` for each port by name;
+//! `LANG` and `TZ` of the engine's; `HOST` (what to listen on: 127.0.0.1), `PORT` (the routed port) and `PORT_<NAME>` for each port by name;
 //! the spec's variables and secrets, which win over those before; and `DEPLOY_APPLICATION`, `DEPLOY_ENVIRONMENT`,
 //! `DEPLOY_WORKLOAD`, `DEPLOY_INSTANCE`, `DEPLOY_REVISION`, `DEPLOY_RELEASE_DIR`, `DEPLOY_SHARED_DIR`, which win over all.
-//! A task gets no ports, and its key in `DEPLOY_TASK`.
+//! A task gets no ports, and its key in `DEPLOY_TASK`. Programs run as the user the engine runs as.
 //!
 //! # Secrets
 //!

@@ -14,6 +14,12 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
+/// What programs get of the engine's environment.
+const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
+
+/// Where programs are looked for when the engine has no `PATH`.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 const OUTPUT_MOST: u64 = 1 << 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -41,6 +47,15 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 impl Host for LocalHost {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn address(&self) -> &str {
+        "127.0.0.1"
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        let found = INHERITED.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
+        [("PATH".to_owned(), PATH.to_owned())].into_iter().chain(found).collect()
     }
 
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
@@ -110,7 +125,7 @@ impl Host for LocalHost {
                 Ok(()) => return Ok(Box::new(Locked(file))),
                 Err(std::fs::TryLockError::Error(error)) => return Err(io("lock", path, error)),
                 Err(std::fs::TryLockError::WouldBlock) if Instant::now() < until => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
                 }
                 Err(std::fs::TryLockError::WouldBlock) => {
                     let words = format!("another program keeps the lock {} for more than 10 s", path.display());
@@ -175,10 +190,8 @@ impl Host for LocalHost {
 
     async fn trim(&self, dir: &Path, file: &str, most: u64) -> Result<()> {
         let (dir, file) = (dir.to_owned(), file.to_owned());
-        blocking(move || {
-            disk::list(&dir)?.iter().try_for_each(|child| disk::trim(&dir.join(child).join(&file), most))
-        })
-        .await
+        blocking(move || disk::list(&dir)?.iter().try_for_each(|child| disk::trim(&dir.join(child).join(&file), most)))
+            .await
     }
 }
 

@@ -6,7 +6,7 @@ use crate::fence;
 use crate::instances::Inner;
 use crate::layout::Layout;
 use crate::local::blocking;
-use crate::program::{Program, not_here};
+use crate::program::{Program, in_place, not_here};
 use crate::secrets::{self, Values};
 use deploy_core::{Error, InstanceSpec, Result, Revision, RevisionId, Source, Timestamp, Token, TrackRef};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,7 @@ impl Inner {
         let Some(spec) = &revision.spec else { return Ok(()) };
         let layout = self.layout(track);
         drop(fence::enter(&*self.host, &layout, token).await?);
+        self.ports.take(&*self.host, track, spec.ports.len()).await?;
         let values = self.missing_values(&layout, track, spec, &revision.id).await?;
         let at = |error| located(error, track, &spec.source);
         let tree = self.tree(&layout, spec, &revision.id).await.map_err(at)?;
@@ -35,9 +36,11 @@ impl Inner {
         if let Some(values) = values {
             secrets::keep(&*self.host, &layout, &revision.id, &values).await?;
         }
-        if let Some(tree) = tree {
-            // Shipped by a rename: the directory is gone from here, and its guard has nothing left to remove.
-            self.host.ship(tree.path(), &layout.release(&revision.id)).await?;
+        match (tree, &program.release) {
+            // Kept: were we dropped while it is moved, its guard would remove what is then half in place.
+            (Some(tree), Some(release)) => self.host.ship(&tree.keep(), release).await?,
+            (_, Some(release)) => in_place(&*self.host, release).await?,
+            _ => {}
         }
         self.note(&layout, &revision.id).await
     }

@@ -24,10 +24,10 @@
 //! # Limits
 //!
 //! A shell knows an end by a signal only as 128 + its number, so an exit status from 129 to 192 is told as that signal. A
-//! killed supervisor leaves the program running and known; its exit status is unknown then. There is a process group but
+//! killed supervisor leaves the program running and known; its exit status is unknown then, and its children stay. There is a process group but
 //! no session of its own (that takes a program that is not on every host), so a program may still open the
-//! controlling terminal the engine was started from. Logs are cut when the engine looks: each may take up to twice its bound, and
-//! more while no engine looks.
+//! controlling terminal the engine was started from. Logs are cut when the engine looks: each may take up to twice its bound,
+//! more while no engine looks, and a line written at the very moment of the cut may be lost.
 
 use crate::error::corrupt;
 use crate::host::{Files, Host, MARK, Process, Run, Signal, Tail};
@@ -41,23 +41,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Runs the program, records how it ended, ends what is left of its group. `$1` is the other script, `$2` the directory.
+/// Runs the program, records how it ended, ends what is left of its group. `$1` is the other script, `$2` the directory,
+/// the rest the program with its arguments.
 const SUPERVISOR: &str = r#"trap : HUP INT QUIT TERM USR1 USR2
-/bin/sh -c "$1" "$@"
+/bin/sh -c "$1" deploy "$@"
 echo "$?" >"$2/exit"
 kill -s KILL 0"#;
 
-/// Says who it is, then becomes the program. `$1` is the directory.
-const PROGRAM: &str = r#"IFS= read -r DEPLOY_STAT </proc/$$/stat && echo "$DEPLOY_STAT" >"$1/process" || exit 126
-[ -e "$1/barred" ] && exit 125
+/// Says who it is, then becomes the program. Its parameters are the supervisor's.
+const PROGRAM: &str = r#"IFS= read -r DEPLOY_STAT </proc/$$/stat && echo "$DEPLOY_STAT" >"$2/process" || exit 126
+[ -e "$2/barred" ] && exit 125
 unset DEPLOY_STAT
-shift
+shift 2
 exec "$@""#;
 
 const FILES: [&str; 4] = ["service", "process", "stopping", "exit"];
 
 /// How long a start may be under way before it is taken for one that never came to run.
-const UNDER_WAY: Duration = Duration::from_secs(10);
+const UNDER_WAY: Duration = Duration::from_secs(5);
 
 /// Plain processes, as a [`ServiceManager`]. See the module's page for how they outlive the engine.
 #[derive(Debug, Clone)]
@@ -109,12 +110,18 @@ impl ServiceManager for Processes {
         let file = dir.join("service");
         let asked = serde_json::to_vec(&asked).map_err(|error| corrupt(&file, error))?;
         self.host.write(&file, &asked, 0o600).await?;
-        self.host.start(&supervised(service), &dir.join("log")).await?;
-        let until = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < until && self.host.read(&dir.join("process")).await?.is_none() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+        if let Err(error) = self.host.start(&supervised(service), &dir.join("log")).await {
+            self.host.remove(dir).await?;
+            return Err(error);
         }
         Ok(())
+    }
+
+    async fn started(&self, dir: &Path) {
+        let until = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < until && matches!(self.known(dir).await, Ok(Some(Known { program: None, .. }))) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     async fn look(&self, dir: &Path) -> Result<Option<Standing>> {
@@ -161,9 +168,7 @@ impl ServiceManager for Processes {
                 self.host.signal(program, Signal::Term).await?;
                 self.host.write(&dir.join("stopping"), now.to_string().as_bytes(), 0o600).await
             }
-            Some(since) if now >= time::after(since, grace) => {
-                self.host.signal(program, Signal::Kill).await.map(drop)
-            }
+            Some(since) if now >= time::after(since, grace) => self.host.signal(program, Signal::Kill).await.map(drop),
             Some(_) => Ok(()),
         }
     }
@@ -230,7 +235,7 @@ impl Known {
     }
 
     fn standing(self, state: State) -> Standing {
-        Standing { asked: self.asked.asked, note: self.asked.note, state }
+        Standing { asked: self.asked.asked, asked_to_end: self.stopping.is_some(), note: self.asked.note, state }
     }
 }
 

@@ -47,6 +47,9 @@ impl Program {
 
     /// Finds the program on the host, and refuses one that can never run. `tree` stands for the bits where they are not in place yet.
     pub(crate) async fn find(&self, host: &dyn Host, tree: Option<&Path>, path: &str) -> Result<PathBuf> {
+        if let (None, Some(release)) = (tree, &self.release) {
+            in_place(host, release).await?;
+        }
         let mut seen = None;
         for candidate in self.candidates(tree, path)? {
             if let Some(looked) = host.look(&candidate).await? {
@@ -56,8 +59,8 @@ impl Program {
         }
         let (found, looked) = seen.ok_or_else(|| self.never("it is not there"))?;
         self.can_run(host, &looked).await?;
-        let in_place = found.strip_prefix(tree.unwrap_or(Path::new("//"))).ok().zip(self.release.as_ref());
-        Ok(in_place.map(|(relative, release)| release.join(relative)).unwrap_or(found))
+        let in_tree = tree.and_then(|tree| found.strip_prefix(tree).ok()).zip(self.release.as_ref());
+        Ok(in_tree.map(|(relative, release)| release.join(relative)).unwrap_or(found))
     }
 
     /// Where it may be: in its release, at its absolute path, in the directories of `PATH`.
@@ -109,6 +112,16 @@ impl Program {
     fn never(&self, why: &str) -> Error {
         let place = if self.release.is_some() { "in the release" } else { "on this machine" };
         Error::new(Kind::Candidate, format!("program `{}` can never run {place}: {why}", self.named))
+    }
+}
+
+/// Bits that were pruned, or never brought, are not the candidate's fault.
+pub(crate) async fn in_place(host: &dyn Host, release: &Path) -> Result<()> {
+    match host.look(release).await? {
+        Some(_) => Ok(()),
+        None => {
+            Err(Error::new(Kind::NotFound, format!("{} is not there: prepare the revision again", release.display())))
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use crate::fence;
 use crate::instances::{Inner, stamp};
 use crate::layout::Layout;
+use crate::local::blocking;
 use crate::prepare::Prepared;
-use crate::services::State;
+use crate::{disk, instances, tasks};
 use deploy_core::{Error, Kind, Result, RevisionId, Timestamp, Token, TrackRef, time};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,9 @@ impl Keep {
     }
 }
 
+/// How long a tree may be under way before it is taken for one that a killed engine left.
+const LEFT: Duration = Duration::from_secs(86_400);
+
 /// Removes what is neither needed nor to be kept.
 pub(crate) async fn prune(inner: &Inner, track: &TrackRef, keep: &[RevisionId]) -> Result<()> {
     let layout = inner.layout(track);
@@ -54,15 +58,16 @@ pub(crate) async fn prune(inner: &Inner, track: &TrackRef, keep: &[RevisionId]) 
     let needed = needed(inner, &layout, keep).await?;
     let away = layout.dir().join(format!(".away-{}", stamp()));
     inner.host.make_dir(&away, 0o700).await?;
+    let logged = put_ended_away(inner, &layout, &away, now).await?;
     for id in inner.keep.going(prepared(inner, &layout).await?, &needed, now) {
-        put_away(inner, &layout, &id, &away).await?;
+        put_away(inner, &layout, &RevisionId::new(id), &away, &logged).await?;
     }
-    put_ended_away(inner, &layout, &away, now).await?;
     drop(guard);
     for name in inner.host.list(layout.dir()).await?.iter().filter(|name| name.starts_with(".away-")) {
         inner.host.remove(&layout.dir().join(name)).await?;
     }
-    Ok(())
+    let staging = inner.host.staging();
+    blocking(move || disk::sweep(&staging, LEFT)).await
 }
 
 async fn needed(inner: &Inner, layout: &Layout, keep: &[RevisionId]) -> Result<BTreeSet<String>> {
@@ -87,14 +92,21 @@ async fn prepared(inner: &Inner, layout: &Layout) -> Result<Vec<(Timestamp, Stri
     Ok(prepared)
 }
 
-async fn put_away(inner: &Inner, layout: &Layout, id: &str, away: &Path) -> Result<()> {
-    let id = RevisionId::new(id);
-    // The note goes last: while it stands, the rest is found again.
-    let all = [("release", layout.release(&id)), ("secrets", layout.secrets(&id)), ("note", layout.revision(&id))];
-    for (what, path) in all {
-        moved(inner, path, away.join(format!("{what}-{id}"))).await?;
+/// Moves what is kept of a revision away; its secrets only when no log is left that they are to be taken out of.
+async fn put_away(
+    inner: &Inner,
+    layout: &Layout,
+    id: &RevisionId,
+    away: &Path,
+    logged: &BTreeSet<RevisionId>,
+) -> Result<()> {
+    moved(inner, layout.release(id), away.join(format!("release-{id}"))).await?;
+    if logged.contains(id) {
+        return Ok(());
     }
-    Ok(())
+    moved(inner, layout.secrets(id), away.join(format!("secrets-{id}"))).await?;
+    // The note goes last: while it stands, the rest is found again.
+    moved(inner, layout.revision(id), away.join(format!("note-{id}"))).await
 }
 
 async fn moved(inner: &Inner, path: PathBuf, to: PathBuf) -> Result<()> {
@@ -104,16 +116,25 @@ async fn moved(inner: &Inner, path: PathBuf, to: PathBuf) -> Result<()> {
     }
 }
 
-async fn put_ended_away(inner: &Inner, layout: &Layout, away: &Path, now: Timestamp) -> Result<()> {
+/// Moves what ended long ago away, and tells of which revisions there are logs still.
+async fn put_ended_away(inner: &Inner, layout: &Layout, away: &Path, now: Timestamp) -> Result<BTreeSet<RevisionId>> {
+    let mut logged = BTreeSet::new();
     for under in [layout.ended(), layout.tasks()] {
         for (name, standing) in inner.services.list(&under).await? {
-            let ended = matches!(standing.state, State::Ended(_) | State::Never);
-            if ended && inner.keep.is_over(standing.asked, now) {
+            if !standing.state.is_live() && inner.keep.is_over(standing.asked, now) {
                 moved(inner, under.join(&name), away.join(format!("ended-{name}"))).await?;
+            } else {
+                logged.extend(revision_of(standing.note));
             }
         }
     }
-    Ok(())
+    Ok(logged)
+}
+
+/// The revision that an instance's or a task's note names.
+fn revision_of(note: serde_json::Value) -> Option<RevisionId> {
+    let of_instance = serde_json::from_value::<instances::Note>(note.clone()).ok().map(|note| note.side.revision);
+    of_instance.or_else(|| serde_json::from_value::<tasks::Note>(note).ok().map(|note| note.revision))
 }
 
 /// Forgets a workload: everything but what its releases shared, what stood before, and the fence.

@@ -76,7 +76,7 @@ pub(crate) async fn resolve(providers: &Providers, track: &TrackRef, spec: &Inst
     let mut values = Values::new();
     for (variable, secret) in &spec.secrets {
         let value = resolve_one(providers, secret).await.and_then(whole);
-        values.insert(variable.clone(), value.map_err(|error| refused(track, variable, secret, error))?);
+        values.insert(variable.clone(), value.map_err(|error| refused(track, variable, secret, &error))?);
     }
     Ok(values)
 }
@@ -99,14 +99,14 @@ fn whole(value: SecretString) -> Result<SecretString> {
     Ok(value)
 }
 
-fn refused(track: &TrackRef, variable: &str, secret: &SecretRef, error: Error) -> Error {
+fn refused(track: &TrackRef, variable: &str, secret: &SecretRef, error: &Error) -> Error {
     let kind = match error.kind() {
         Kind::Unavailable | Kind::Timeout | Kind::Throttled => error.kind(),
         _ => Kind::Invalid,
     };
     let workload = &track.workload;
     let words = format!("the secret `{secret}` cannot be resolved: {}", error.message());
-    Error::new(kind, words).with("at", format!("workloads.{workload}.secrets.{variable}")).with("track", track)
+    Error::new(kind, words).with("at", format!("workloads.{workload}.secrets.{variable}"))
 }
 
 /// Keeps the values of a revision, readable by the owner alone.

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// * Nothing is signalled that was not surely started for this directory.
 #[async_trait]
 pub trait ServiceManager: Debug + Send + Sync {
-    /// Starts a program and returns once it is under way.
+    /// Starts a program and returns at once.
     ///
     /// # Errors
     /// `Denied`, `Full`, `Unavailable`: it was not started.
@@ -27,6 +27,9 @@ pub trait ServiceManager: Debug + Send + Sync {
     /// # Cancel safety
     /// May be dropped: `look` says whether it was started.
     async fn start(&self, service: &Service) -> Result<()>;
+
+    /// Waits a moment until a program that was just started can be told from one that never came to run. It may come back earlier.
+    async fn started(&self, dir: &Path);
 
     /// How the program of a directory stands; none where it was never asked for.
     ///
@@ -75,12 +78,14 @@ pub struct Service {
 /// How a program stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
-    /// When it was asked for, by the host's clock.
+    /// When it was asked for, by the clock of the engine that asked.
     pub asked: Timestamp,
     /// What its caller wanted to know of it.
     pub note: serde_json::Value,
     /// Its state.
     pub state: State,
+    /// It was asked to end, and has ended or not.
+    pub asked_to_end: bool,
 }
 
 /// The state of a program.
@@ -88,7 +93,7 @@ pub struct Standing {
 pub enum State {
     /// It runs, or is about to.
     Running,
-    /// It was asked to end, at this time by the host's clock, and still runs.
+    /// It was asked to end, at this time by the clock of the engine that asked, and still runs.
     Stopping(Timestamp),
     /// It has ended.
     Ended(Exit),

@@ -1,6 +1,6 @@
 //! Which ports belong to which workload.
 //!
-//! A slot is a port. The first time a workload is asked for, it gets a block of ports of its own, as many as it may have
+//! A slot is a port. When a workload is prepared for the first time, it gets a block of ports of its own, as many as it may have
 //! instances; that stands in `ports.json` and never changes. A workload whose instances listen on more than one port
 //! gets a further block for each of the others: instance `i` has port `i` of every block. So no two workloads of a root
 //! ever share a port.
@@ -63,10 +63,16 @@ impl Ports {
         self.root.join("ports.json")
     }
 
+    /// The blocks of a workload, or what it would get now: looking takes nothing.
+    pub(crate) async fn look(&self, host: &dyn Host, track: &TrackRef) -> Result<Blocks> {
+        let table = self.read(host).await?;
+        self.extended(&table, &key(track), 1).map_err(|error| error.with("track", track))
+    }
+
     /// The blocks of a workload, at least so many; the missing ones are taken now and for good.
-    pub(crate) async fn blocks(&self, host: &dyn Host, track: &TrackRef, least: usize) -> Result<Blocks> {
-        let key = format!("{}/{}/{}", track.application, track.environment, track.workload);
-        if let Some(blocks) = self.read(host).await?.remove(&key).filter(|blocks| blocks.starts.len() >= least) {
+    pub(crate) async fn take(&self, host: &dyn Host, track: &TrackRef, least: usize) -> Result<Blocks> {
+        let key = key(track);
+        if let Some(blocks) = self.read(host).await?.remove(&key).filter(|blocks| blocks.starts.len() >= least.max(1)) {
             return Ok(blocks);
         }
         host.make_dir(&self.root, 0o755).await?;
@@ -83,7 +89,7 @@ impl Ports {
     pub(crate) async fn forget(&self, host: &dyn Host, track: &TrackRef) -> Result<()> {
         let _guard = host.lock(&self.root.join("ports.lock")).await?;
         let mut table = self.read(host).await?;
-        table.remove(&format!("{}/{}/{}", track.application, track.environment, track.workload));
+        table.remove(&key(track));
         let text = serde_json::to_vec_pretty(&table).map_err(|error| corrupt(&self.file(), error))?;
         host.write(&self.file(), &text, 0o644).await
     }
@@ -96,7 +102,7 @@ impl Ports {
 
     fn extended(&self, table: &Table, key: &str, least: usize) -> Result<Blocks> {
         let mut blocks = table.get(key).cloned().unwrap_or(Blocks { slots: self.slots, starts: Vec::new() });
-        while blocks.starts.len() < least {
+        while blocks.starts.len() < least.max(1) {
             let taken: Vec<_> = table.values().chain([&blocks]).flat_map(Blocks::all).collect();
             blocks.starts.push(self.free(&taken, blocks.slots)?);
         }
@@ -125,6 +131,10 @@ impl Ports {
         );
         Error::new(Kind::Full, words)
     }
+}
+
+fn key(track: &TrackRef) -> String {
+    format!("{}/{}/{}", track.application, track.environment, track.workload)
 }
 
 /// The port a slot is named by: `local/20003`.

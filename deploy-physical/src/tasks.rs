@@ -14,7 +14,9 @@ use crate::layout::Layout;
 use crate::log;
 use crate::program::Program;
 use crate::services::{Service, Standing, State};
-use deploy_core::{Error, Exit, InstanceSpec, Result, Source, TaskAct, TaskOutcome, TaskRun, Timestamp, Token, time};
+use deploy_core::{
+    Error, Exit, InstanceSpec, Result, RevisionId, Source, TaskAct, TaskOutcome, TaskRun, Timestamp, Token, time,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
@@ -29,8 +31,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// What is kept of a task with its process.
 #[derive(Serialize, Deserialize)]
-struct Note {
+pub(crate) struct Note {
     key: String,
+    pub(crate) revision: RevisionId,
     #[serde(with = "time::human")]
     timeout: Duration,
 }
@@ -70,6 +73,7 @@ impl Task<'_> {
         }
         let service = self.service().await?;
         self.inner.services.start(&service).await?;
+        self.inner.services.started(&service.dir).await;
         self.inner.changed.send_replace(());
         self.watch();
         self.look().await
@@ -107,9 +111,9 @@ impl Task<'_> {
     }
 
     async fn bar(&self) -> Result<TaskOutcome> {
-        match self.look().await? {
-            outcome @ (TaskOutcome::Done | TaskOutcome::Failed(_) | TaskOutcome::Barred) => return Ok(outcome),
-            _ => {}
+        let before = self.look().await?;
+        if matches!(before, TaskOutcome::Done | TaskOutcome::Failed(_) | TaskOutcome::Barred) {
+            return Ok(before);
         }
         self.inner.host.make_dir(&self.dir, 0o700).await?;
         self.inner.host.write(&self.dir.join("barred"), b"", 0o600).await?;
@@ -160,7 +164,7 @@ impl Task<'_> {
         let found = program.find(&*self.inner.host, None, &env["PATH"]).await?;
         let cwd = program.release.clone().unwrap_or_else(|| self.dir.clone());
         self.inner.host.make_dir(&self.layout.shared(), 0o755).await?;
-        let note = Note { key: self.run.key.clone(), timeout: self.run.timeout };
+        let note = Note { key: self.run.key.clone(), revision: revision.clone(), timeout: self.run.timeout };
         let note = serde_json::to_value(note).map_err(|error| corrupt(&self.dir, error))?;
         let run = Run { program: found, args: program.args, env, dir: cwd };
         Ok(Service { dir: self.dir.clone(), mark: format!("task-{}", digest(&self.run.key)), run, note })

@@ -3,4 +3,5 @@
 pub mod app;
 pub mod load;
 pub mod process;
+pub mod sim;
 pub mod wait;

@@ -41,7 +41,7 @@ impl EmbeddedProxy {
     pub fn start(config: Config) -> Result<Self> {
         let runtime = Handle::try_current()
             .map_err(|error| Error::invalid("the embedded proxy needs a tokio runtime around it").from_source(error))?;
-        Ok(Self(Proxy::start(runtime, config, None)))
+        Ok(Self(Proxy::start(&runtime, config, None)))
     }
 
     /// The addresses that a workload is listened for on, in the order of its ports.

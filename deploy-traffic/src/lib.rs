@@ -66,7 +66,8 @@
 //! be read is told and left as it is. A newer program takes over with `--takeover`: it gets the open ports from the old process,
 //! which then follows what the new one is told, and counts for it, until its last request is answered.
 //!
-//! What it does not do: TLS, HTTP/2 to instances (so no gRPC), WebSocket over HTTP/2, PROXY protocol, limits of rate or size.
+//! What it does not do: TLS, HTTP/2 to instances (so no gRPC), WebSocket over HTTP/2, PROXY protocol, limits of rate or size,
+//! a timeout of idle or slow clients. It belongs behind something that faces strangers.
 
 mod body;
 mod book;

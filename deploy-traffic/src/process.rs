@@ -122,7 +122,7 @@ async fn is_there(socket: &Path) -> bool {
 async fn begin(settings: &ProxySettings) -> Result<Arc<Control>> {
     let (file, book) = StateFile::open(&settings.state)?;
     let socket = Socket::open(&settings.socket)?;
-    let proxy = Proxy::start(Handle::current(), settings.config.clone(), Some(file));
+    let proxy = Proxy::start(&Handle::current(), settings.config.clone(), Some(file));
     proxy.restore(book).await?;
     serve(socket, proxy, Elder::default())
 }
@@ -136,7 +136,7 @@ async fn replace(settings: &ProxySettings) -> Result<Arc<Control>> {
     let (line, book, ports) = server::take_over(&settings.socket).await?.into_parts();
     let file = StateFile::take(&settings.state)?;
     file.write(&book)?;
-    let proxy = Proxy::start(Handle::current(), settings.config.clone(), Some(file));
+    let proxy = Proxy::start(&Handle::current(), settings.config.clone(), Some(file));
     proxy.inherit(book, ports)?;
     let elder = Handed::taken(line).await;
     serve(socket, proxy, elder)

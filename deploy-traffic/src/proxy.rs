@@ -68,7 +68,7 @@ pub(crate) const fn capabilities(survives_engine: bool) -> RouterCapabilities {
 
 impl Proxy {
     /// A proxy that was told nothing yet, on a runtime.
-    pub(crate) fn start(runtime: Handle, config: Config, file: Option<StateFile>) -> Arc<Self> {
+    pub(crate) fn start(runtime: &Handle, config: Config, file: Option<StateFile>) -> Arc<Self> {
         let entered = runtime.enter();
         let shared = Shared { mirror: Mirror::start(&config), config: Arc::new(config), tasks: TaskTracker::new() };
         let writer = Writer { role: Role::Leading, file: file.map(Arc::new) };
@@ -349,7 +349,7 @@ impl Writer {
         if self.role == role {
             return Ok(());
         }
-        Err(Error::new(Kind::Unavailable, "this proxy is being replaced by another; ask again").with("replaced", true))
+        Err(replaced())
     }
 
     /// Keeps the book, durably where there is a file.
@@ -358,6 +358,11 @@ impl Writer {
         let (file, book) = (Arc::clone(file), book.clone());
         tokio::task::spawn_blocking(move || file.write(&book)).await.map_err(broken)?
     }
+}
+
+/// What a proxy says that is not the one to ask.
+pub(crate) fn replaced() -> Error {
+    Error::new(Kind::Unavailable, "this proxy is being replaced by another; ask again").with("replaced", true)
 }
 
 fn broken(error: tokio::task::JoinError) -> Error {

@@ -167,12 +167,13 @@ async fn sigterm_lets_the_request_under_way_end() {
     let (place, app) = (Place::new(), App::start("v1").await);
     let router = place.process().ensure().await.unwrap();
     router.apply(&routes(1, Spread::Pooled, &[app.member("a")])).await.unwrap();
-    let mut client = Client::connect(router.addresses(&track()).await.unwrap()[0]).await;
-    let held = tokio::spawn(async move { client.get("/held").await });
+    let address = router.addresses(&track()).await.unwrap()[0];
+    let held = tokio::spawn(async move { Client::connect(address).await.get("/held").await });
     until("it is held", async || app.hits() == 1).await;
     let pid = router.process().await.unwrap();
     signal(pid, rustix::process::Signal::TERM);
-    until("the socket is gone", async || !place.socket().exists()).await;
+    until("the port is closed", async || tokio::net::TcpStream::connect(address).await.is_err()).await;
+    assert!(!place.socket().exists());
     app.gate.add_permits(1);
     let got = held.await.unwrap();
     assert_eq!((got.status, got.text()), (200, "v1"));

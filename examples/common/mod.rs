@@ -46,7 +46,8 @@ async fn proxy(args: impl Iterator<Item = String>) -> ExitCode {
 pub(crate) struct Site {
     root: PathBuf,
     /// The port that clients use.
-    pub port: u16,
+    pub(crate) port: u16,
+    slots: u16,
 }
 
 impl Site {
@@ -62,7 +63,7 @@ impl Site {
         let program = std::env::current_exe().map_err(|error| unavailable(root, error))?;
         let settings = ProxySettings::new(root.join("proxy.sock"), root.join("proxy.json"));
         ProxyProcess::new(program, settings).arg("proxy").ensure().await?;
-        Ok(Self { root: root.to_owned(), port })
+        Ok(Self { root: root.to_owned(), port, slots: free_slots(root)? })
     }
 
     /// The directory.
@@ -80,7 +81,8 @@ impl Site {
     }
 
     fn machine(&self) -> Result<Machine> {
-        ThisMachine::builder().root(self.root.join("machine")).slots_per_workload(12).build()
+        let ports = self.slots..=self.slots + SLOTS - 1;
+        ThisMachine::builder().root(self.root.join("machine")).ports(ports).slots_per_workload(SLOTS).build()
     }
 
     /// An engine with its records in SQLite and this machine as its target. It takes over what was left unfinished.
@@ -101,6 +103,7 @@ impl Site {
         web.replicas = 3;
         web.ports.insert("http".parse()?, self.port);
         web.health = Some(Probe::http("/healthz").every(Duration::from_millis(100)));
+        web.drain = Duration::from_millis(2_500);
         web.grace = Duration::from_secs(5);
         let own = [("DEPLOY_ROLE", "app"), ("APP_VERSION", version), ("APP_START_DELAY_MS", "200")];
         web.env.extend(own.iter().chain(env).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -157,9 +160,27 @@ fn is_app_of(pid: u32, mark: &str) -> bool {
     own && has(b"DEPLOY_ROLE=app") && environment.windows(mark.len()).any(|part| part == mark.as_bytes())
 }
 
+/// So many instances have room.
+const SLOTS: u16 = 12;
+
+/// The first port of a range that nobody listens on; kept in the site's directory for whoever opens it again.
+fn free_slots(root: &Path) -> Result<u16> {
+    let file = root.join("slots");
+    if let Some(kept) = std::fs::read_to_string(&file).ok().and_then(|kept| kept.parse().ok()) {
+        return Ok(kept);
+    }
+    let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let free = (20_000..32_000).step_by(usize::from(SLOTS)).find(|first| (*first..first + SLOTS).all(is_free));
+    let first = free.ok_or_else(|| Error::new(Kind::Full, "no free ports from 20000 to 32000"))?;
+    std::fs::write(&file, first.to_string()).map_err(|error| unavailable(&file, error))?;
+    Ok(first)
+}
+
 fn free_port() -> Result<u16> {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    taken.map(|address| address.port()).map_err(|error| Error::new(Kind::Unavailable, "no free port").from_source(error))
+    taken
+        .map(|address| address.port())
+        .map_err(|error| Error::new(Kind::Unavailable, "no free port").from_source(error))
 }
 
 fn unavailable(path: &Path, error: std::io::Error) -> Error {

@@ -187,7 +187,7 @@ impl<'a> Sight<'a> {
             return Some(What::TroubleBegan { track: self.name.clone(), trouble: trouble.clone() });
         }
         let ended = self.state.troubles.keys().find(|at| !now.contains_key(*at))?;
-        Some(What::TroubleEnded { track: self.name.clone(), at: ended.clone() })
+        Some(What::TroubleEnded { track: self.name.clone(), place: ended.clone() })
     }
 
     fn known_trouble(&self, at: &str) -> Option<Kind> {

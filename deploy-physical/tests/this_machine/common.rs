@@ -138,7 +138,8 @@ impl Drop for Bench {
                 if entry.path().join("exit").exists() {
                     continue;
                 }
-                let pid = stat.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
+                let pid =
+                    stat.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
                 if let Some(pid) = pid {
                     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
                 }

@@ -5,7 +5,7 @@ use crate::control::client::Line;
 use crate::control::elder::Elder;
 use crate::control::fds;
 use crate::control::protocol::{self, Ask, Hello};
-use crate::proxy::{Proxy, Role};
+use crate::proxy::{Proxy, Role, replaced};
 use deploy_core::{Error, Kind, Result, RouteState, TrackRef};
 use std::collections::HashMap;
 use std::fs::Permissions;
@@ -107,6 +107,7 @@ impl Control {
     async fn answer(&self, line: &mut Line) -> io::Result<()> {
         while let Some(request) = next(line).await? {
             let answer = match protocol::asked(&request) {
+                _ if self.replaced.is_cancelled() => protocol::answer::<()>(Err(replaced())),
                 Ok(Ask::Takeover) => return self.hand_over(line).await,
                 Ok(ask) => self.act(ask, Role::Leading).await,
                 Err(error) => protocol::answer::<()>(Err(error)),

@@ -1,0 +1,56 @@
+//! What happened in a run, and what was broken.
+
+use deploy_core::Timestamp;
+use std::fmt;
+
+/// So many of the newest lines are kept.
+const KEPT: usize = 4_000;
+
+/// The lines of a run, and the guarantees that were broken in it.
+#[derive(Debug, Clone, Default)]
+pub struct Trail {
+    lines: Vec<(Timestamp, String)>,
+    /// What was broken: the guarantee and how.
+    pub broken: Vec<Breach>,
+}
+
+/// A guarantee that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breach {
+    /// Its name: `G1` to `G14`, or another property's.
+    pub guarantee: &'static str,
+    /// How, in words.
+    pub how: String,
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.guarantee, self.how)
+    }
+}
+
+impl Trail {
+    /// Adds a line.
+    pub fn note(&mut self, now: Timestamp, line: impl Into<String>) {
+        if self.lines.len() >= 2 * KEPT {
+            self.lines.drain(..KEPT);
+        }
+        self.lines.push((now, line.into()));
+    }
+
+    /// Says that a guarantee is broken.
+    pub fn broken(&mut self, now: Timestamp, guarantee: &'static str, how: impl Into<String>) {
+        let breach = Breach { guarantee, how: how.into() };
+        self.note(now, format!("BROKEN {breach}"));
+        if self.broken.len() < 50 {
+            self.broken.push(breach);
+        }
+    }
+
+    /// The last lines, oldest first.
+    pub fn tail(&self, lines: usize) -> String {
+        let from = self.lines.len().saturating_sub(lines);
+        let tail = self.lines.iter().skip(from).map(|(at, line)| format!("{} {line}", at.strftime("%H:%M:%S%.3f")));
+        tail.collect::<Vec<_>>().join("\n")
+    }
+}
