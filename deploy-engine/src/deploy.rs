@@ -32,7 +32,8 @@ impl fmt::Display for Planned {
     }
 }
 
-/// What [`Engine::deploy`] takes: an environment and a release, a [`Planned`] that was approved, or a whole [`Request`].
+/// What [`Engine::deploy`] takes: an environment and a release, a [`Planned`], or a plan with its release, that was
+/// approved, or a whole [`Request`].
 #[derive(Debug)]
 pub struct DeployRequest(Result<Request>);
 
@@ -44,11 +45,25 @@ impl From<Request> for DeployRequest {
 
 impl From<Planned> for DeployRequest {
     fn from(planned: Planned) -> Self {
-        let Planned { plan, release } = planned;
-        let mut request = Request::new(release, plan.scope.environment.clone());
-        request.approved = Some(Box::new(plan));
-        Self(Ok(request))
+        Self(approved(planned.plan, planned.release))
     }
+}
+
+impl From<(Plan, &Release)> for DeployRequest {
+    fn from((plan, release): (Plan, &Release)) -> Self {
+        Self(approved(plan, release.clone()))
+    }
+}
+
+fn approved(plan: Plan, release: Release) -> Result<Request> {
+    if plan.release != release.id || plan.scope.application != release.spec.application {
+        let message =
+            format!("the plan is of release {} of {}, not of release {}", plan.release, plan.scope, release.id);
+        return Err(Error::invalid(message));
+    }
+    let mut request = Request::new(release, plan.scope.environment.clone());
+    request.approved = Some(Box::new(plan));
+    Ok(request)
 }
 
 impl From<(&str, &Release)> for DeployRequest {
@@ -66,7 +81,7 @@ impl From<(&Name, &Release)> for DeployRequest {
 /// A deployment that is asked for when this is awaited.
 ///
 /// # Cancel safety
-/// May be dropped; asking again with the same [`id`](Self::id) tells whether it was made.
+/// May be dropped: once polled it is made all the same; asking again with the same [`id`](Self::id) finds it.
 #[derive(Debug)]
 #[must_use = "nothing is asked for before this is awaited"]
 pub struct Deploy<'a> {
@@ -146,28 +161,33 @@ impl Deploy<'_> {
         self
     }
 
+    /// Asked in a task of its own: what was made is looked after, even if nobody waits for the answer any more.
     async fn ask(self) -> Result<DeploymentId> {
         let Self { engine, request, id, actor } = self;
-        let mut request = request?;
-        if engine.is_ending() {
-            return Err(Error::new(Kind::Unavailable, "this engine was shut down: ask another one"));
-        }
-        request.replan |= request.on_busy != OnBusy::Refuse;
-        engine.core().validate(&request.release, &request.environment)?;
-        let id = id.unwrap_or_else(|| DeploymentId::new(uuid::Uuid::now_v7().to_string()));
-        let record = match engine.store().create(&id, &request, &actor).await? {
-            Creation::New(record) => {
-                tracing::info!(deployment = %id, scope = %record.scope, release = %request.release.id, by = %actor, "deploy");
-                engine.core().tell_requested(&record);
-                record
-            }
-            Creation::Existing(record) => record,
-        };
-        if !record.status().is_final() {
-            engine.look_after(&id, &record.scope);
-        }
-        Ok(id)
+        let asked = tokio::spawn(ask(engine.clone(), request?, id, actor)).await;
+        asked.unwrap_or_else(|_| Err(Error::new(Kind::Unclassified, "the store panicked")))
     }
+}
+
+async fn ask(engine: Engine, mut request: Request, id: Option<DeploymentId>, actor: Actor) -> Result<DeploymentId> {
+    if engine.is_ending() {
+        return Err(Error::new(Kind::Unavailable, "this engine was shut down: ask another one"));
+    }
+    request.replan |= request.on_busy != OnBusy::Refuse;
+    engine.core().validate(&request.release, &request.environment)?;
+    let id = id.unwrap_or_else(|| DeploymentId::new(uuid::Uuid::now_v7().to_string()));
+    let record = match engine.store().create(&id, &request, &actor).await? {
+        Creation::New(record) => {
+            tracing::info!(deployment = %id, scope = %record.scope, release = %request.release.id, by = %actor, "deploy");
+            engine.core().tell_requested(&record);
+            record
+        }
+        Creation::Existing(record) => record,
+    };
+    if !record.status().is_final() {
+        engine.look_after(&id, &record.scope);
+    }
+    Ok(id)
 }
 
 impl<'a> IntoFuture for Deploy<'a> {

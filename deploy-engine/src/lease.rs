@@ -15,6 +15,8 @@ pub(crate) struct Leases {
     holder: String,
     ttl: Duration,
     held: tokio::sync::Mutex<BTreeMap<Scope, Weak<Held>>>,
+    /// Above what was lost: calls that were dropped then may still land, and must not pass for ours.
+    least: Mutex<BTreeMap<Scope, u64>>,
 }
 
 /// A lease that is renewed in the background until nobody holds it any more.
@@ -31,7 +33,7 @@ pub(crate) struct Held {
 
 impl Leases {
     pub(crate) fn new(store: Arc<dyn Store>, holder: String, ttl: Duration) -> Self {
-        Self { store, holder, ttl, held: tokio::sync::Mutex::default() }
+        Self { store, holder, ttl, held: tokio::sync::Mutex::default(), least: Mutex::default() }
     }
 
     pub(crate) const fn ttl(&self) -> Duration {
@@ -47,7 +49,7 @@ impl Leases {
             return Ok(held);
         }
         let asked = Instant::now();
-        let lease = self.store.claim(scope, &self.holder, self.ttl, 0).await?;
+        let lease = self.store.claim(scope, &self.holder, self.ttl, self.least(scope)).await?;
         tracing::debug!(%scope, epoch = lease.epoch, "claimed");
         let held = Arc::new(Held::new(self.store.clone(), self.ttl, lease));
         tokio::spawn(renew(Arc::downgrade(&held), held.lost.clone(), self.ttl, asked));
@@ -55,10 +57,19 @@ impl Leases {
         Ok(held)
     }
 
+    fn least(&self, scope: &Scope) -> u64 {
+        self.least.lock().unwrap_or_else(PoisonError::into_inner).get(scope).copied().unwrap_or(0)
+    }
+
     /// Gives a lease back when the last one that worked under it has ended.
     pub(crate) async fn give_back(&self, held: Arc<Held>) {
         let mut all = self.held.lock().await;
-        if held.users.fetch_sub(1, Ordering::SeqCst) > 1 || held.lost.is_cancelled() {
+        if held.lost.is_cancelled() {
+            let lost = held.lease();
+            self.least.lock().unwrap_or_else(PoisonError::into_inner).insert(lost.scope, lost.epoch + 1);
+            return;
+        }
+        if held.users.fetch_sub(1, Ordering::SeqCst) > 1 {
             return;
         }
         let _turn = held.renewing.lock().await;

@@ -13,9 +13,10 @@ use deploy_core::{
 use deploy_engine::Wake;
 use futures::StreamExt as _;
 use serde_json::json;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn a_first_deployment_and_a_rolling_update_complete() {
@@ -72,6 +73,7 @@ async fn the_same_id_with_the_same_content_is_the_same_deployment() {
 #[tokio::test(start_paused = true)]
 async fn a_second_deployment_of_the_same_place_is_refused_with_the_holder() {
     let (store, tiny) = (memory(), Tiny::new());
+    tiny.lock().slow = Duration::from_secs(1);
     let engine = builder(&store, &tiny).build().await.unwrap();
     let first = engine.deploy(("production", &blue_green("1"))).await.unwrap();
     let busy = engine.deploy(("production", &blue_green("2"))).await.unwrap_err();
@@ -196,13 +198,73 @@ async fn killed_anywhere_it_still_ends_right() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_of_the_store_loses_nothing() {
-    let (store, tiny) = (Lossy { store: memory(), appends: Arc::default() }, Tiny::new());
+    let (store, tiny) = (Lossy::new(3), Tiny::new());
     let engine = builder(&store.store, &tiny).store(store.clone()).build().await.unwrap();
     let id = engine.deploy(("production", &blue_green("1"))).await.unwrap();
     let end = engine.wait(&id).await.unwrap();
     assert_eq!(end.status(), Status::Completed, "{:?}", end.reason());
     assert!(store.appends.load(Ordering::SeqCst) > 3);
     assert_eq!(Record::fold(&id, engine.events(&id, 0).await.unwrap()).unwrap(), end);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_not_renewed_in_its_life_is_lost_and_claimed_anew_above_it() {
+    let (store, tiny) = (Lossy::new(1_000_000), Tiny::new());
+    let engine = builder(&store.store, &tiny).store(store.clone()).build().await.unwrap();
+    engine.wait(&engine.deploy(("production", &rolling("0"))).await.unwrap()).await.unwrap();
+    let long = release("1", json!({ "blue_green": { "bake": "5m" } }));
+    let id = engine.deploy(("production", &long)).await.unwrap();
+    until(async || tiny.standing("web").len() == 2).await;
+    let epoch = engine.get(&id).await.unwrap().epoch;
+    store.deaf.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(17)).await;
+    store.deaf.store(false, Ordering::SeqCst);
+    let end = engine.wait(&id).await.unwrap();
+    assert_eq!(end.status(), Status::Completed, "{:?}", end.reason());
+    assert_eq!(end.epoch, epoch + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_of_another_release_and_one_that_is_stale_are_refused() {
+    let (store, tiny) = (memory(), Tiny::new());
+    let engine = builder(&store, &tiny).build().await.unwrap();
+    let planned = engine.plan("shop", "production", &rolling("1")).await.unwrap();
+    let other = engine.deploy((planned.plan.clone(), &rolling("2"))).await.unwrap_err();
+    assert_eq!(other.kind(), Kind::Invalid, "{other}");
+    engine.wait(&engine.deploy(("production", &rolling("0"))).await.unwrap()).await.unwrap();
+    let stale = engine.deploy(planned.clone()).await.unwrap();
+    let end = engine.wait(&stale).await.unwrap();
+    assert_eq!(end.status(), Status::Failed);
+    assert!(end.reason().unwrap().contains("what runs has changed since the plan was approved"), "{:?}", end.reason());
+    let again = engine.deploy(planned).replan(true).await.unwrap();
+    assert_eq!(engine.wait(&again).await.unwrap().status(), Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_gives_no_answer_does_not_hold_up_the_others_and_is_seen_again() {
+    let (store, tiny) = (memory(), Tiny::new());
+    let engine = builder(&store, &tiny).build().await.unwrap();
+    let with_two = |version: &str| {
+        let base = release(version, json!({ "blue_green": { "bake": "5m" } }));
+        let mut spec = (*base.spec).clone();
+        let mut api = spec.workloads.values().next().unwrap().clone();
+        api.ports.insert(common::name("http"), 8081);
+        spec = spec.workload(common::name("api"), api);
+        Release::new(spec).unwrap()
+    };
+    engine.wait(&engine.deploy(("production", &with_two("1"))).await.unwrap()).await.unwrap();
+    let id = engine.deploy(("production", &with_two("2"))).await.unwrap();
+    until(async || tiny.standing("web").len() == 2 && tiny.standing("api").len() == 2).await;
+
+    tiny.lock().hangs = Some("api".into());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let asked = Instant::now();
+    engine.pause(&id).await.unwrap();
+    until(async || engine.get(&id).await.unwrap().status() == Status::Paused).await;
+    assert!(asked.elapsed() < Duration::from_secs(1), "it took {:?}", asked.elapsed());
+    engine.resume(&id).await.unwrap();
+    tiny.lock().hangs = None;
+    assert_eq!(engine.wait(&id).await.unwrap().status(), Status::Completed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -429,11 +491,19 @@ async fn a_judge_that_fails_the_candidate_takes_it_back_and_figures_are_needed()
     assert_eq!(engine.wait(&id).await.unwrap().status(), Status::Completed);
 }
 
-/// Every third append is written, and its answer lost.
+/// Every so many appends one is written, and its answer lost. Leases cannot be renewed while it is deaf.
 #[derive(Debug, Clone)]
 struct Lossy {
     store: Memory,
+    every: u32,
     appends: Arc<AtomicU32>,
+    deaf: Arc<AtomicBool>,
+}
+
+impl Lossy {
+    fn new(every: u32) -> Self {
+        Self { store: memory(), every, appends: Arc::default(), deaf: Arc::default() }
+    }
 }
 
 #[async_trait]
@@ -459,8 +529,8 @@ impl Store for Lossy {
         events: Vec<What>,
     ) -> Result<Vec<Event>> {
         let written = self.store.append(id, version, epoch, at, events).await?;
-        match self.appends.fetch_add(1, Ordering::SeqCst) % 3 {
-            2 => Err(Error::new(Kind::Unavailable, "the answer was lost")),
+        match (self.appends.fetch_add(1, Ordering::SeqCst) + 1) % self.every {
+            0 => Err(Error::new(Kind::Unavailable, "the answer was lost")),
             _ => Ok(written),
         }
     }
@@ -478,6 +548,9 @@ impl Store for Lossy {
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Lease> {
+        if self.deaf.load(Ordering::SeqCst) {
+            return Err(Error::new(Kind::Unavailable, "the store is deaf"));
+        }
         self.store.renew(lease, ttl).await
     }
 

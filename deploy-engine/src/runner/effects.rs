@@ -47,7 +47,7 @@ impl Session {
     }
 
     /// Whether a call may begin now; where it has to wait, it is looked at again then.
-    fn may(&mut self, key: &Key) -> bool {
+    pub(super) fn may(&mut self, key: &Key) -> bool {
         let free = self.calls.is_free(key);
         if let Some(until) = self.calls.wait_of(key).filter(|_| !free) {
             self.defer(until);

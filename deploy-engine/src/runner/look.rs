@@ -1,5 +1,6 @@
 //! One look: observe, reconcile, append, act.
 
+use super::calls::Key;
 use super::session::Session;
 use deploy_core::machine::{self, Call, Claim, Problem};
 use deploy_core::{Event, Grip, Result, Timestamp, TrackRef, What};
@@ -11,10 +12,15 @@ impl Session {
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn look(&mut self) -> Result<()> {
         self.raise().await?;
+        let epoch = self.held.lease().epoch;
+        if self.seen.lease.epoch != epoch && self.seen.lease.epoch != 0 {
+            self.begin().await?;
+        }
         self.observe().await;
         self.raise().await?;
         self.tick().await?;
         self.looked();
+        self.observe_aside();
         self.fold_all();
         let lease = self.held.lease();
         self.seen.lease = Claim { epoch: lease.epoch, renewed_before: lease.renewed_before };
@@ -37,9 +43,12 @@ impl Session {
         Ok(())
     }
 
-    /// Observes every platform that is held, all at the same time.
+    /// Observes every platform that is held, all at the same time. One that could not be observed is left out: it must
+    /// not hold up the others.
     async fn observe(&mut self) {
-        let asked = self.seen.tracks.iter().filter(|(track, seen)| seen.fenced || self.is_held(track));
+        let asked = self.seen.tracks.iter().filter(|(track, seen)| {
+            (seen.fenced || self.is_held(track)) && !seen.problems.contains_key(&Call::Observe)
+        });
         let asked = asked.map(|(track, _)| (track.clone(), self.core.deployer(track)));
         let asked = asked.map(|(track, deployer)| async move {
             let observed = deployer.observe(&track).await;
@@ -53,6 +62,24 @@ impl Session {
             if let Some(seen) = self.seen.tracks.get_mut(&track) {
                 seen.observed = observed;
             }
+        }
+    }
+
+    /// Observes beside the looks what could not be observed; once it can be, the next look does.
+    fn observe_aside(&mut self) {
+        let dark =
+            self.seen.tracks.iter().filter(|(track, seen)| {
+                (seen.fenced || self.is_held(track)) && seen.problems.contains_key(&Call::Observe)
+            });
+        let dark: Vec<TrackRef> = dark.map(|(track, _)| track.clone()).collect();
+        for track in dark {
+            let key = Key::Track(track.clone(), Call::Observe);
+            if !self.may(&key) {
+                continue;
+            }
+            let (deployer, of) = (self.core.deployer(&track), track.clone());
+            let work = async move { deployer.observe(&of).await };
+            self.calls.begin(key, work, move |session, observed| session.note(&track, Call::Observe, &observed));
         }
     }
 

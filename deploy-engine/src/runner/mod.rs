@@ -30,6 +30,8 @@ pub(crate) struct Runner {
     pub(crate) wake_ups: Arc<Mutex<WakeUps>>,
 }
 
+/// Where another engine has the lease, it is claimed again so late, or after a third of its life.
+const CLAIM: Duration = Duration::from_secs(1);
 /// After an error of the store it is asked again so late.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -69,7 +71,7 @@ impl Runner {
             }
             Err(error) if error.kind() == Kind::Fenced => {
                 tracing::warn!(%error, "another engine is at work");
-                Some(self.core.leases.ttl() / 3)
+                Some(self.claim_again())
             }
             Err(error) => {
                 tracing::warn!(%error, "begins again");
@@ -86,7 +88,11 @@ impl Runner {
     async fn without_lease(&self, error: &Error) -> Option<Duration> {
         tracing::debug!(%error, "no lease");
         let ended = self.core.store.load(&self.id).await.is_ok_and(|record| record.status().is_final());
-        (!ended).then_some(self.core.leases.ttl() / 3)
+        (!ended).then(|| self.claim_again())
+    }
+
+    fn claim_again(&self) -> Duration {
+        CLAIM.min(self.core.leases.ttl() / 3)
     }
 }
 

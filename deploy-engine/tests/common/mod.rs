@@ -43,6 +43,8 @@ pub struct World {
     pub slow: Duration,
     /// Observing fails.
     pub dark: bool,
+    /// Observing this workload never answers.
+    pub hangs: Option<String>,
     pub observed: u64,
     /// What was to be kept, each time.
     pub kept: Vec<Vec<String>>,
@@ -160,6 +162,9 @@ impl Deployer for Tiny {
     }
 
     async fn observe(&self, track: &TrackRef) -> Result<Observed> {
+        if self.lock().hangs.as_ref().is_some_and(|hangs| track.workload == **hangs) {
+            std::future::pending::<()>().await;
+        }
         let mut world = self.lock();
         world.observed += 1;
         if world.dark {
