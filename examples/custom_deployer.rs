@@ -7,6 +7,8 @@
 //! cargo run --example custom_deployer
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example speaks to people")]
+
 use async_trait::async_trait;
 use deploy::core::{Counts, Evidence, Fence, Prober, Running, Side, Spread, Token, TrackRef, TrafficSeen};
 use deploy::prelude::*;

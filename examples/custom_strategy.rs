@@ -7,6 +7,8 @@
 //! cargo run --example custom_strategy
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example speaks to people")]
+
 mod common;
 
 use common::Site;
@@ -43,7 +45,7 @@ async fn main() -> ExitCode {
         return code;
     }
     match demonstrate().await {
-        Ok(status) if status == Status::Completed => ExitCode::SUCCESS,
+        Ok(Status::Completed) => ExitCode::SUCCESS,
         Ok(status) => {
             eprintln!("the deployment should have completed, and is {status}");
             ExitCode::FAILURE

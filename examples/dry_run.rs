@@ -6,6 +6,8 @@
 //! cargo run --example dry_run
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example speaks to people")]
+
 mod common;
 
 use common::Site;

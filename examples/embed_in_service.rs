@@ -13,6 +13,8 @@
 //! cargo run --example embed_in_service
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example speaks to people")]
+
 mod common;
 
 use axum::body::Body;

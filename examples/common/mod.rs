@@ -3,6 +3,7 @@
 //! The example starts itself again as the application, as its tasks and as the proxy, so it needs nothing but Rust.
 
 #![allow(dead_code, reason = "each example uses its part")]
+#![allow(clippy::print_stderr, reason = "an example speaks to people")]
 
 use deploy::core::{Instances as _, TrackRef};
 use deploy::engine::Builder;
