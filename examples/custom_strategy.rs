@@ -59,6 +59,12 @@ async fn main() -> ExitCode {
 
 async fn demonstrate() -> Result<Status> {
     let site = Site::new("custom-strategy").await?;
+    let ended = deploy_twice(&site).await;
+    site.close().await?;
+    ended
+}
+
+async fn deploy_twice(site: &Site) -> Result<Status> {
     let strategies = Registry::default()
         .with("half_then_all", |_settings| Ok(Arc::new(HalfThenAll { bake: Duration::from_millis(500) })));
     let engine = site.builder().await?.strategies(strategies).build().await?;
@@ -71,8 +77,6 @@ async fn demonstrate() -> Result<Status> {
     let second = engine.deploy(plan).await?;
     let end = engine.wait(&second).await?;
     println!("v2: {} {}", end.status(), end.reason().unwrap_or_default());
-
     engine.shutdown().await;
-    site.close().await?;
     Ok(end.status())
 }

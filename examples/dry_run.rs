@@ -31,16 +31,22 @@ async fn main() -> ExitCode {
 
 async fn demonstrate() -> Result<()> {
     let site = Site::new("dry-run").await?;
+    let done = plan_twice(&site).await;
+    site.close().await?;
+    done
+}
+
+async fn plan_twice(site: &Site) -> Result<()> {
     let engine = site.engine().await?;
     let first = engine.deploy(("demo", &site.release("v1", json!("rolling"), &[])?)).await?;
     println!("v1 runs: {}\n", engine.wait(&first).await?.status());
 
-    let before = what_is_there(&site, &engine).await?;
+    let before = what_is_there(site, &engine).await?;
     let canary = json!({ "canary": { "steps": ["5%", "25%", "50%"], "bake": "5m" } });
     let next = site.release("v2", canary, &[])?;
     let plan = engine.plan("shop", "demo", &next).await?;
     println!("{plan}");
-    same(&before, &what_is_there(&site, &engine).await?)?;
+    same(&before, &what_is_there(site, &engine).await?)?;
     println!("Nothing was touched: the same processes, no deployment.\n");
 
     let mut too_many = (*next.spec).clone();
@@ -50,10 +56,10 @@ async fn demonstrate() -> Result<()> {
         Err(refused) => refused,
     };
     println!("100 of them, on a machine with few slots, are refused:\n  {:?}: {refused}", refused.kind());
-    same(&before, &what_is_there(&site, &engine).await?)?;
+    same(&before, &what_is_there(site, &engine).await?)?;
 
     engine.shutdown().await;
-    site.close().await
+    Ok(())
 }
 
 /// The processes of the application, and the deployments that the engine knows.

@@ -114,7 +114,7 @@ async fn demonstrate() -> Result<bool> {
     println!("the service listens on http://{address}");
     let server = tokio::spawn(axum::serve(listener, routes(service.clone())).into_future());
 
-    let well = use_it(&address).await?;
+    let well = use_it(&address).await;
 
     server.abort();
     service.engine.shutdown().await;
@@ -122,7 +122,7 @@ async fn demonstrate() -> Result<bool> {
     if let Some(service) = Arc::into_inner(service) {
         service.site.close().await?;
     }
-    Ok(well)
+    well
 }
 
 /// What a client of the service does.
