@@ -244,7 +244,8 @@ impl Checked<'_> {
                 format!("it needs {most} slots and there are {slots}: add slots, lower the count, or use rolling");
             return Err(Error::new(Kind::Unsupported, message));
         }
-        let stands = self.stage.from.as_ref().and_then(|side| standing.counts.get(side)).is_some_and(|count| *count > 0);
+        let stands =
+            self.stage.from.as_ref().and_then(|side| standing.counts.get(side)).is_some_and(|count| *count > 0);
         let moves_in_place = stands && lines.iter().any(|line| line.kind == OrderKind::InPlace && line.to > 0);
         let fixed = budget.max_unavailable.down(taken.greater()) == 0 && !self.track.exclusive;
         if moves_in_place && fixed && most >= slots {

@@ -12,11 +12,15 @@ fn every_strategy_brings_in_a_release() {
                 let spec = scenario::web(version, 4, scenario::strategy(name, json!({}))).unwrap();
                 let status = run.deploy(scenario::release(spec).unwrap(), &Script::default()).unwrap();
                 println!("{profile:?} {name} {version}: {status} {} looks", run.looks);
-                if status != deploy_core::Status::Completed { bad.push(format!("{profile:?} {name} {version} {status}")); }
+                if status != deploy_core::Status::Completed {
+                    bad.push(format!("{profile:?} {name} {version} {status}"));
+                }
             }
             if !run.world.trail.broken.is_empty() || !bad.is_empty() {
                 println!("{}", run.world.trail.tail(120));
-                for b in &run.world.trail.broken { println!("{b}"); }
+                for b in &run.world.trail.broken {
+                    println!("{b}");
+                }
                 panic!("{bad:?}");
             }
         }

@@ -88,8 +88,8 @@ impl Site {
     /// An engine with its records in SQLite and this machine as its target. It takes over what was left unfinished.
     pub(crate) async fn engine(&self) -> Result<Engine> {
         Engine::builder()
+            .lease(Duration::from_secs(3))
             .store(Sqlite::open(self.root.join("deploy.db")).await?)
-            .strategies(Registry::default())
             .target("here", Fleet::new(self.machine()?, self.proxy()))
             .metrics("here", self.proxy())
             .build()
