@@ -113,7 +113,8 @@ pub(crate) fn end(run: &mut Run, record: &Record, events: &[Event]) {
         }
         _ => {}
     }
-    let keys: Vec<_> = run.world.errands.iter().filter(|(_, errand)| errand.started > 1).map(|(key, _)| key.clone()).collect();
+    let keys: Vec<_> =
+        run.world.errands.iter().filter(|(_, errand)| errand.started > 1).map(|(key, _)| key.clone()).collect();
     keys.iter().for_each(|key| run.world.trail.broken(now, "G6", format!("{key} was started twice")));
 }
 
@@ -128,7 +129,8 @@ fn stands(run: &mut Run, record: &Record, candidate: bool) {
         }
         let party = if candidate { &track.candidate } else { &track.stable };
         let Some(site) = run.world.sites.get(name) else { continue };
-        let sides: BTreeSet<Side> = site.sides().into_iter().cloned().collect();
+        let reached = |unit: &&super::unit::Unit| unit.runs() && run.world.reaches(super::instant::host(&unit.slot));
+        let sides: BTreeSet<Side> = site.units.iter().filter(reached).map(|unit| unit.side.clone()).collect();
         let mine = |side: &&Side| party.as_ref().is_some_and(|party| party.side.revision == side.revision);
         let count = site.units.iter().filter(|unit| unit.runs() && mine(&&unit.side)).count() as u32;
         let others: Vec<_> = sides.iter().filter(|side| !mine(side)).map(ToString::to_string).collect();

@@ -19,7 +19,7 @@ mod world;
 
 pub use control::{Control, PROPAGATION};
 pub use dice::Dice;
-pub use run::{Mishap, Run, Script};
+pub use run::{Disturb, Mishap, Run, Script};
 pub use shell::{Around, Outside, Shell, converge};
 pub use site::Site;
 pub use trail::{Breach, Trail};
