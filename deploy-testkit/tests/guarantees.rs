@@ -110,17 +110,14 @@ fn g3_a_share_grows_only_over_enough_ready_and_no_side_goes_below_its_share() {
     holds("G3");
 }
 
-#[test]
-fn g4_another_deployment_of_the_same_application_is_refused_with_the_holders_id() {
+#[tokio::test]
+async fn g4_another_deployment_of_the_same_application_is_refused_with_the_holders_id() {
     use deploy_core::{Actor, DeploymentId, Kind, Memory, Request, Store as _};
-    let store = Memory::default();
+    let store = Memory::new(|| deploy_core::Timestamp::UNIX_EPOCH);
     let request = |version: &str| Request::new(made(version, "rolling", &Value::Null), "production".parse().unwrap());
-    let create = |id: &str, version: &str| {
-        let (id, request) = (DeploymentId::new(id), request(version));
-        futures::executor::block_on(store.create(&id, &request, &Actor::new("tester")))
-    };
-    create("one", "v1").unwrap();
-    let refused = create("two", "v2").unwrap_err();
+    let by = Actor::new("tester");
+    store.create(&DeploymentId::new("one"), &request("v1"), &by).await.unwrap();
+    let refused = store.create(&DeploymentId::new("two"), &request("v2"), &by).await.unwrap_err();
     assert_eq!((refused.kind(), refused.context("holder")), (Kind::Busy, Some("one")));
 }
 
