@@ -132,7 +132,9 @@ impl Sight<'_> {
             let running = observed.side(side);
             let total = running.map_or(0, Running::total);
             let lost = running.map_or(0, |running| self.lost(order, running, written_off));
+            let left = self.is_back() && order.to.as_ref() == Some(side) && total < count;
             let fits = total == count
+                || left
                 || (wanted && total >= count && count > 0)
                 || (total >= count.saturating_sub(lost) && total <= count + lost);
             if !fits {

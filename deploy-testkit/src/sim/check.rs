@@ -77,7 +77,9 @@ pub(crate) fn served(run: &mut Run) {
     let now = run.world.now;
     let tracks: Vec<_> = run.world.sites.keys().cloned().collect();
     for track in tracks {
-        let long = |unit: &super::unit::Unit| after(unit.well_at, Duration::from_secs(30)) <= now && unit.runs();
+        let since = run.lives_since;
+        let long =
+            |unit: &super::unit::Unit| after(unit.well_at.max(since), Duration::from_secs(30)) <= now && unit.runs();
         let could = run.world.sites.get(&track).is_some_and(|site| site.units.iter().any(long));
         if let Some(how) = run.world.is_unserved(&track).filter(|_| could) {
             run.world.trail.broken(now, "G8", format!("{}: {how}", track.workload));

@@ -88,6 +88,8 @@ pub struct Run {
     late: Vec<Late>,
     /// Everybody is well and reachable: nobody may be unserved.
     pub gentle: bool,
+    /// When the newest engine began; while none lives nobody new is admitted.
+    pub lives_since: Timestamp,
     /// The disturbance of the script has taken place.
     pub disturbed: bool,
     /// What befalls the world, and when.
@@ -113,6 +115,7 @@ impl Run {
             serial: 0,
             late: Vec::new(),
             gentle: true,
+            lives_since: Timestamp::MIN,
             disturbed: false,
             mishaps: Vec::new(),
             looks: 0,
@@ -176,7 +179,9 @@ impl Run {
             deployment.ask(script, begun, self.world.now);
             self.disturb(deployment, script);
             let next = self.step(deployment, script);
-            self.pass_to(next);
+            if !deployment.record.way.is_ended() {
+                self.pass_to(next);
+            }
         }
     }
 
@@ -256,6 +261,7 @@ impl Run {
             self.epoch += 1;
             let claim = Claim { epoch: self.epoch, renewed_before: self.renewed };
             self.note(&format!("engine {} lives", self.epoch));
+            self.lives_since = self.world.now;
             Shell::new(claim, &deployment.record, &deployment.tracks, self.world.now)
         })
     }
@@ -270,6 +276,7 @@ impl Run {
     fn gap(&mut self, deployment: &Deployment, call: Option<(&Seen, &Effect)>) -> Timestamp {
         let now = self.world.now;
         self.note("the engine is killed");
+        self.lives_since = Timestamp::MAX;
         if let Some((seen, effect)) = call.filter(|_| self.dice.chance(60)) {
             let at = after(now, self.dice.millis(0, 120_000));
             let (record, seen) = (Arc::new(deployment.record.clone()), Arc::new(seen.clone()));
