@@ -104,8 +104,10 @@ impl Record {
             What::Failed { reason, .. } => self.end(Status::Failed, Some(reason), at),
             What::Cancelled { reason } => self.end(Status::Cancelled, Some(reason), at),
             _ => {
+                let earns_until = self.paused.as_ref().map_or(at, |pause| pause.since);
                 if let Some(track) = what.track() {
-                    self.with(track, |state| state.take(what, at));
+                    self.with(track, |state| state.take(what, at, earns_until));
+                    self.note_judge(track, what);
                 }
             }
         }
@@ -115,6 +117,16 @@ impl Record {
         if let Some(state) = self.tracks.get_mut(track) {
             change(state);
         }
+    }
+
+    /// A stage with a judge earns by its verdicts alone.
+    fn note_judge(&mut self, track: &TrackRef, what: &What) {
+        if !matches!(what, What::StageBegan { .. }) {
+            return;
+        }
+        let stage = self.track(track).and_then(|(planned, state)| self.stage(planned, state));
+        let judging = stage.is_some_and(|stage| stage.stage.holds.judge.is_some());
+        self.with(track, |state| state.judging = judging);
     }
 
     fn signalled(&mut self, signal: &Signal) {
@@ -133,6 +145,10 @@ impl Record {
 
     fn claimed(&mut self, epoch: u64, tracks: &[TrackRef], renewed: Option<Timestamp>, at: Timestamp) {
         self.epoch = epoch;
+        let renewed = match &self.paused {
+            Some(pause) => Some(renewed.map_or(pause.since, |renewed| renewed.min(pause.since))),
+            None => renewed,
+        };
         for track in tracks {
             let state = self.tracks.entry(track.clone()).or_default();
             state.grip = Grip::Unread;
@@ -224,7 +240,7 @@ impl Record {
 }
 
 impl TrackState {
-    fn take(&mut self, what: &What, at: Timestamp) {
+    fn take(&mut self, what: &What, at: Timestamp, earns_until: Timestamp) {
         match what {
             What::TokenRead { newest, .. } => {
                 self.generation = self.generation.max(newest.generation) + 1;
@@ -246,7 +262,7 @@ impl TrackState {
                 self.reach(Point::Before(0), at);
             }
             What::CountRaised { taken, lines, .. } => {
-                self.earn(at);
+                self.earn(earns_until);
                 self.taken = *taken;
                 self.lines = lines.clone();
                 self.reach(Point::Next(0), at);
@@ -262,7 +278,7 @@ impl TrackState {
             }
             What::Settled { .. } => self.reach(Point::Bake, at),
             What::Unsettled { .. } => {
-                self.earn(at);
+                self.earn(earns_until);
                 self.reach(Point::Order(self.lines.len().saturating_sub(1)), at);
             }
             What::Judged { interval, state, verdict, .. } => {
@@ -347,17 +363,20 @@ impl TrackState {
 
     /// A pass earns the interval, anything else earns nothing.
     fn judged(&mut self, judged: Judged, at: Timestamp) {
-        if judged.verdict == Verdict::Pass {
-            self.earn(at);
+        if judged.verdict == Verdict::Pass && self.point == Point::Bake {
+            self.earned += time::between(self.since, at);
         }
         self.since = at;
+        self.intervals = judged.interval;
         self.judged = Some(judged);
     }
 
-    /// Keeps what the bake has earned so far.
-    fn earn(&mut self, at: Timestamp) {
-        if self.point == Point::Bake {
-            self.earned += time::between(self.since, at);
+    /// Keeps what the bake has earned so far. An interval that was not judged to its end is void.
+    fn earn(&mut self, until: Timestamp) {
+        match self.point {
+            Point::Bake if self.judging => self.intervals += 1,
+            Point::Bake => self.earned += time::between(self.since, until),
+            _ => {}
         }
     }
 
@@ -365,7 +384,7 @@ impl TrackState {
     fn void_gap(&mut self, renewed: Option<Timestamp>, at: Timestamp) {
         if self.point == Point::Bake {
             let until = renewed.unwrap_or(self.since).max(self.since).min(at);
-            self.earned += time::between(self.since, until);
+            self.earn(until);
             self.since = at;
         }
     }
@@ -374,7 +393,7 @@ impl TrackState {
         self.deadline = self.deadline.map(|deadline| time::after(deadline, span));
         self.troubles.clear();
         if self.point == Point::Bake {
-            self.earned += time::between(self.since, paused.max(self.since));
+            self.earn(paused.max(self.since));
             self.since = at;
         }
     }

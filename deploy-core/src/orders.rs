@@ -71,6 +71,17 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// How many of the candidate a count is: a share is of the greater count, as its need is, but of no more than it has in its release.
+    pub const fn candidate(self, count: crate::Count) -> u32 {
+        match count {
+            crate::Count::Share(share) => {
+                let of = share.of(self.greater());
+                if of < self.to { of } else { self.to }
+            }
+            other => other.of(self.to),
+        }
+    }
+
     /// The greater: what a share of the traffic is of.
     pub const fn greater(self) -> u32 {
         if self.from > self.to { self.from } else { self.to }
@@ -133,7 +144,8 @@ pub fn divide(desired: &Desired, taken: Taken, standing: &Standing, frame: Frame
     let old = |side: Option<&Side>| side.and_then(|side| standing.counts.get(side)).copied().unwrap_or(0);
     let new = |side: Option<&Side>, count: u32| if side.is_some() { count } else { 0 };
     let (old_from, old_to) = (old(frame.from), old(frame.to));
-    let (from, to) = (new(frame.from, desired.stable.of(taken.from)), new(frame.to, desired.candidate.of(taken.to)));
+    let (from, to) =
+        (new(frame.from, desired.stable.of(taken.from)), new(frame.to, taken.candidate(desired.candidate)));
     let traffic = ordered(&desired.traffic);
     if traffic.is_in_place() {
         return vec![OrderLine { kind: OrderKind::InPlace, from, to, traffic }];

@@ -70,7 +70,7 @@ fn stage_row(track: &Track, stage: &PlanStage, number: usize, before: bool, stan
     let limits = bounds(&lines, &step.budget, taken.greater(), baseline, 0);
     let name = if step.name.is_empty() { "a stage" } else { &step.name };
     let from = if stage.from.is_some() { step.desired.stable.of(taken.from) } else { 0 };
-    let to = if stage.to.is_some() { step.desired.candidate.of(taken.to) } else { 0 };
+    let to = if stage.to.is_some() { taken.candidate(step.desired.candidate) } else { 0 };
     let row = vec![
         format!("  {number} {name}"),
         from.to_string(),

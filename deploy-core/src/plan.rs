@@ -143,6 +143,13 @@ impl Track {
         self.candidate.iter().chain(&self.stable).find(|party| party.side.revision == *revision)
     }
 
+    /// How long after a change of traffic was first seen every request follows it and old ones are finished, where the
+    /// evidence is less than the data plane: propagation and the longer drain time of the parties.
+    pub fn followed(&self) -> Duration {
+        let drains = self.parties().filter_map(|party| party.revision.spec.as_ref()).map(|spec| spec.drain);
+        self.made_from.capabilities.propagation + drains.max().unwrap_or_default()
+    }
+
     /// Whether stable and candidate are the same revision, or one is absent.
     pub fn same_revision(&self) -> bool {
         matches!((&self.stable, &self.candidate), (Some(a), Some(b)) if a.revision.id == b.revision.id)

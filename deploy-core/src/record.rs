@@ -228,7 +228,13 @@ pub struct TrackState {
     /// How much of the bake was earned before `since`.
     #[serde(with = "crate::time::human")]
     pub earned: Duration,
-    /// What the judge said.
+    /// Its stage is judged: it earns by verdicts alone.
+    #[serde(default)]
+    pub judging: bool,
+    /// The number of the last interval that was judged, or void, over all stages.
+    #[serde(default)]
+    pub intervals: u64,
+    /// What the judge said in this stage.
     pub judged: Option<Judged>,
     /// Promoted: bake, judge and gate of the stage are passed over.
     pub promoted: bool,

@@ -224,11 +224,16 @@ impl Checked<'_> {
 
     fn deadline_suffices(&self, orders: usize) -> Result<()> {
         let (step, holds) = (&self.stage.stage.step, &self.stage.stage.holds);
-        let least = holds.bake + step.budget.min_ready + self.capabilities.propagation * orders as u32;
+        let followed = if self.capabilities.evidence == crate::Evidence::DataPlane {
+            Duration::ZERO
+        } else {
+            self.track.followed()
+        };
+        let least = holds.bake + step.budget.min_ready + followed * orders as u32;
         if step.deadline <= least {
             let (has, needs) = (crate::time::show(step.deadline), crate::time::show(least));
             return Err(Error::invalid(format!(
-                "its deadline of {has} cannot be met: bake, min ready and propagation alone take {needs}"
+                "its deadline of {has} cannot be met: bake, min ready, propagation and drain alone take {needs}"
             )));
         }
         Ok(())
@@ -244,7 +249,8 @@ impl Checked<'_> {
                 format!("it needs {most} slots and there are {slots}: add slots, lower the count, or use rolling");
             return Err(Error::new(Kind::Unsupported, message));
         }
-        let stands = self.stage.from.as_ref().and_then(|side| standing.counts.get(side)).is_some_and(|count| *count > 0);
+        let stands =
+            self.stage.from.as_ref().and_then(|side| standing.counts.get(side)).is_some_and(|count| *count > 0);
         let moves_in_place = stands && lines.iter().any(|line| line.kind == OrderKind::InPlace && line.to > 0);
         let fixed = budget.max_unavailable.down(taken.greater()) == 0 && !self.track.exclusive;
         if moves_in_place && fixed && most >= slots {
@@ -297,11 +303,9 @@ impl Checked<'_> {
         let count = taken.greater();
         let unavailable = budget.max_unavailable.down(count);
         if let Traffic::Split(split) = &line.traffic {
-            let need_to = if split.matches.is_empty() {
-                need(split.candidate, count, unavailable)
-            } else {
-                need(split.candidate, count, unavailable).max(1)
-            };
+            let of_share = need(split.candidate, count, unavailable).min(taken.to.saturating_sub(unavailable).max(1));
+            let of_share = if split.candidate.is_none() { 0 } else { of_share };
+            let need_to = if split.matches.is_empty() { of_share } else { of_share.max(1) };
             let need_from =
                 if frame.from.is_some() { need(split.candidate.rest(), taken.from, unavailable) } else { 0 };
             self.covers("the candidate", line.to, need_to, split.candidate)?;

@@ -95,8 +95,8 @@ impl Site {
     /// The same, to be given more.
     pub(crate) async fn builder(&self) -> Result<Builder> {
         Ok(Engine::builder()
+            .lease(Duration::from_secs(3))
             .store(Sqlite::open(self.root.join("deploy.db")).await?)
-            .strategies(Registry::default())
             .target("here", Fleet::new(self.machine()?, self.proxy()))
             .metrics("here", self.proxy()))
     }

@@ -57,8 +57,13 @@ impl Look<'_> {
                 .is_some_and(|plan| plan.tracks.len() >= self.record.request.release.spec.workloads.len());
             (new && whole).then(|| "nothing ran before".to_owned())
         };
-        let dead = || if explicit { None } else { self.touched_sights().find_map(|sight| sight.stable_is_dead()) };
+        let dead = || if explicit { None } else { self.stable_is_dead() };
         forbidden.or_else(nothing).or_else(alone).or_else(dead)
+    }
+
+    /// On any track: stable should be running, none of it is ready, known so, and the candidate is.
+    pub(super) fn stable_is_dead(&self) -> Option<String> {
+        self.touched_sights().find_map(|sight| sight.stable_is_dead())
     }
 
     fn legs(&self) -> BTreeMap<TrackRef, Vec<PlanStage>> {

@@ -116,8 +116,8 @@ impl Sight<'_> {
         }
         let Some(stage) = self.record().stage(self.planned, self.state) else { return };
         let task = match self.state.point {
-            Point::Before(index) => stage.stage.step.before.get(index),
-            Point::After(index) => stage.stage.step.after.get(index),
+            Point::Before(index) => self.due(&stage.stage.step.before, index),
+            Point::After(index) => self.due(&stage.stage.step.after, index),
             _ => None,
         };
         let Some(task) = task else { return };
@@ -192,8 +192,7 @@ impl Sight<'_> {
     /// When min ready time or propagation is over.
     fn readiness_wake(&self) -> Vec<Timestamp> {
         let (Some(order), Point::Order(_)) = (&self.state.order, self.state.point) else { return Vec::new() };
-        let seen =
-            self.state.traffic_seen.map(|seen| time::after(seen, self.planned.made_from.capabilities.propagation));
+        let seen = self.state.traffic_seen.map(|seen| time::after(seen, self.planned.followed()));
         let ready = self.seen.health.values().filter(|folded| folded.health == crate::Health::Healthy);
         let ready = ready.map(|folded| time::after(folded.since, order.budget.min_ready));
         ready.filter(|at| *at > self.look.now).min().into_iter().chain(seen).collect()

@@ -62,13 +62,12 @@ impl Sight<'_> {
     /// The interval that is to be judged next: its number, its begin and its end. None where no judge is asked.
     pub(super) fn next_interval(&self, stage: &PlanStage) -> Option<(u64, Timestamp, Timestamp)> {
         let judge = stage.stage.holds.judge.as_ref()?;
-        let number = self.state.judged.as_ref().map_or(0, |judged| judged.interval) + 1;
-        Some((number, self.state.since, time::after(self.state.since, judge.interval)))
+        Some((self.state.intervals + 1, self.state.since, time::after(self.state.since, judge.interval)))
     }
 
     fn verdict(&self) -> Vec<What> {
         let Some(judgement) = &self.seen.judged else { return Vec::new() };
-        let expected = self.state.judged.as_ref().map_or(0, |judged| judged.interval) + 1;
+        let expected = self.state.intervals + 1;
         if judgement.interval != expected {
             return Vec::new();
         }

@@ -1,7 +1,9 @@
 //! The order that is under way, as a deployer is told it.
 
 use super::{Seen, TrackSeen};
-use crate::{Folded, InstanceId, Order, OrderSide, Record, Side, Timestamp, Token, Track, TrackRef, TrackState};
+use crate::{
+    Folded, InstanceId, Order, OrderSide, Record, Running, Side, Timestamp, Token, Track, TrackRef, TrackState, Way,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 static NO_PORTS: BTreeMap<crate::Name, u16> = BTreeMap::new();
@@ -26,11 +28,16 @@ pub fn order<'a>(
         Some(OrderSide { side, spec, count, at_least: wanted && leads && count > 0 })
     };
     let to_leads = leads(&under_way.line.traffic);
+    let to = if matches!(record.way, Way::Back { .. }) {
+        under_way.line.to.min(standing(seen, under_way.to.as_ref()))
+    } else {
+        under_way.line.to
+    };
     Some(Order {
         track,
         kind: under_way.line.kind,
         from: side(&under_way.from, under_way.line.from, !to_leads),
-        to: side(&under_way.to, under_way.line.to, to_leads),
+        to: side(&under_way.to, to, to_leads),
         traffic: under_way.line.traffic.clone(),
         traffic_before: before(planned, state),
         ports: ports(planned),
@@ -47,6 +54,12 @@ pub fn order<'a>(
         token: token(record, state),
         now,
     })
+}
+
+/// How many of a side stand: on the way back nothing is launched of what is left.
+fn standing(seen: &TrackSeen, side: Option<&Side>) -> u32 {
+    let observed = seen.observed.as_ref();
+    side.and_then(|side| observed?.side(side)).map_or(0, Running::total)
 }
 
 /// The token of a track's writes.

@@ -3,7 +3,7 @@
 use super::look::Sight;
 use crate::orders::OrderNow;
 use crate::record::Point;
-use crate::{Evidence, Health, Instance, InstanceState, OrderKind, Running, Side, Traffic, time};
+use crate::{Evidence, Fence, Health, Instance, InstanceState, OrderKind, Running, Side, Traffic, time};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -75,14 +75,27 @@ impl Sight<'_> {
     /// Why the order that is under way is not settled; none when it is.
     pub(super) fn unsettled(&self) -> Option<String> {
         let order = self.state.order.as_ref()?;
+        if !self.knows_of_the_order() {
+            return Some("what is seen is older than the order".into());
+        }
         let written_off = self.written_off();
         self.traffic_unsettled(order)
             .or_else(|| self.counts_unsettled(order, &written_off))
             .or_else(|| self.readiness_unsettled(order, &written_off))
     }
 
+    /// Whether what is seen is not older than the order: the platform's newest token is the order's, or a later one.
+    fn knows_of_the_order(&self) -> bool {
+        let seen = self.observed().map(|observed| observed.token).unwrap_or_default();
+        self.planned.made_from.capabilities.fence == Fence::None
+            || seen >= super::order::token(self.record(), self.state)
+    }
+
     /// Whether the traffic of the order is seen, whatever the evidence.
     pub(super) fn traffic_is_seen(&self, order: &OrderNow) -> bool {
+        if !self.knows_of_the_order() {
+            return false;
+        }
         if !self.planned.routed || order.line.traffic.is_worker() || !self.planned.made_from.capabilities.routes {
             return true;
         }
@@ -100,14 +113,13 @@ impl Sight<'_> {
         if !self.traffic_is_seen(order) {
             return Some(format!("traffic is not at {} yet", order.line.traffic));
         }
-        let capabilities = &self.planned.made_from.capabilities;
         let evidence = self.observed()?.traffic.as_ref().map_or(Evidence::DataPlane, |traffic| traffic.evidence);
         let moves = matches!(order.line.kind, OrderKind::Shift | OrderKind::InPlace) && self.planned.routed;
         if !moves || evidence == Evidence::DataPlane {
             return None;
         }
         let Some(first) = self.state.traffic_seen else { return Some("the change of traffic was not seen yet".into()) };
-        let until = time::after(first, capabilities.propagation);
+        let until = time::after(first, self.planned.followed());
         (self.look.now < until).then(|| format!("traffic is known as {evidence} only: waiting until {until}"))
     }
 
@@ -119,14 +131,10 @@ impl Sight<'_> {
             let count = order.count_of(side);
             let running = observed.side(side);
             let total = running.map_or(0, Running::total);
-            let lost = running.map_or(0, |running| {
-                running
-                    .instances()
-                    .iter()
-                    .filter(|instance| instance.stands() && written_off.contains(&instance.id))
-                    .count() as u32
-            });
+            let lost = running.map_or(0, |running| self.lost(order, running, written_off));
+            let left = self.is_back() && order.to.as_ref() == Some(side) && total < count;
             let fits = total == count
+                || left
                 || (wanted && total >= count && count > 0)
                 || (total >= count.saturating_sub(lost) && total <= count + lost);
             if !fits {
@@ -143,17 +151,23 @@ impl Sight<'_> {
         stray.filter(|_| gone_needed).map(|(side, _)| format!("{side} belongs to neither side and is still there"))
     }
 
+    /// How many of a side are written off; of numbers, those that failed or cannot be told, up to max failed.
+    fn lost(&self, order: &OrderNow, running: &Running, written_off: &BTreeSet<crate::InstanceId>) -> u32 {
+        match running {
+            Running::Counts(counts) => (counts.failed + counts.unknown).min(order.budget.max_failed.down(order.count)),
+            Running::Instances(instances) => {
+                instances.iter().filter(|instance| instance.stands() && written_off.contains(&instance.id)).count()
+                    as u32
+            }
+        }
+    }
+
     fn readiness_unsettled(&self, order: &OrderNow, written_off: &BTreeSet<crate::InstanceId>) -> Option<String> {
         let (side, count) = match self.is_back() {
             true => (order.from.as_ref()?, order.line.from.min(self.state.baseline)),
             false => (order.to.as_ref()?, order.line.to),
         };
-        let lost = match self.observed()?.side(side) {
-            Some(running) => {
-                running.instances().iter().filter(|instance| written_off.contains(&instance.id)).count() as u32
-            }
-            None => 0,
-        };
+        let lost = self.observed()?.side(side).map_or(0, |running| self.lost(order, running, written_off));
         let ready = self.ready(side, &order.line.traffic, order.budget.min_ready);
         let needed = count.saturating_sub(lost);
         (ready < needed).then(|| format!("{ready} of {needed} are ready"))

@@ -80,12 +80,21 @@ impl Look<'_> {
         }
         let resumed = || self.record.paused.iter().map(|_| What::Resumed { by: signal.actor.clone() });
         match self.record.way {
-            Way::Back { .. } => Err("it is going back".into()),
+            Way::Back { .. } => self.stop_going_back(signal),
             Way::After { .. } => Err("it is past its commit already".into()),
             Way::Pending { .. } => Ok(self.open_gates()),
             _ if self.promotable() => Ok(resumed().collect()),
             _ => Err("no stage is under way".into()),
         }
+    }
+
+    /// While none of stable is ready and the candidate is, a person may leave it at that.
+    fn stop_going_back(&self, signal: &Signal) -> Result<Vec<What>, String> {
+        let Some(why) = self.stable_is_dead() else { return Err("it is going back, and stable can serve".into()) };
+        let by = &signal.actor;
+        let reason =
+            format!("promoted by {by} on the way back ({why}): finish by deploying it again; {}", self.what_is_where());
+        Ok(vec![What::Failed { reason, kind: Kind::Candidate }])
     }
 
     fn promotable(&self) -> bool {

@@ -27,6 +27,15 @@ impl Sight<'_> {
         }
     }
 
+    /// The first task from an index on that was not done already: a stage that is taken up again repeats none.
+    pub(super) fn due<'t>(&self, tasks: &'t [Task], index: usize) -> Option<&'t Task> {
+        let done = |task: &Task| {
+            let begun = self.record().tasks.get(&self.task_key(task));
+            begun.is_some_and(|begun| begun.outcome == Some(TaskOutcome::Done))
+        };
+        tasks.iter().skip(index).find(|task| !done(task))
+    }
+
     /// What happens to the task that is due.
     pub(super) fn task_due(&self, task: &Task) -> Vec<What> {
         let key = self.task_key(task);

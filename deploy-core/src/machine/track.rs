@@ -18,7 +18,10 @@ impl Look<'_> {
             return Vec::new();
         }
         let active = self.active_wave();
-        let turn = |sight: &Sight<'_>| sight.state.touched || sight.is_back() || active.contains(sight.name);
+        let turn = |sight: &Sight<'_>| {
+            let mends = sight.is_forward() && sight.state.touched;
+            mends || active.contains(sight.name) || (sight.is_back() && sight.unbarred().is_some())
+        };
         self.all_sights().filter(turn).map(Sight::next).find(|happened| !happened.is_empty()).unwrap_or_default()
     }
 
@@ -71,13 +74,13 @@ impl<'a> Sight<'a> {
         let step = &stage.stage.step;
         match self.state.point {
             Point::Idle => self.begin_stage(stage),
-            Point::Before(index) => match step.before.get(index) {
+            Point::Before(index) => match self.due(&step.before, index) {
                 Some(task) => self.task_due(task),
                 None => self.begin_order(stage, 0),
             },
             Point::Next(index) => self.begin_order(stage, index),
             Point::Order(_) => self.under_way(stage),
-            Point::After(index) => match step.after.get(index) {
+            Point::After(index) => match self.due(&step.after, index) {
                 Some(task) => self.task_due(task),
                 None => vec![What::Settled { track: self.name.clone() }],
             },

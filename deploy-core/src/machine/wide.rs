@@ -20,12 +20,6 @@ impl Look<'_> {
         };
         match self.record.way {
             Way::After { .. } => vec![What::Resumed { by: Actor::engine() }],
-            _ if self.record.back_refused.is_some() => {
-                vec![What::Failed {
-                    reason: format!("{}; nobody came; {}", pause.reason, self.what_is_where()),
-                    kind: Kind::Timeout,
-                }]
-            }
             _ => match self.back_refusal(false) {
                 Some(why) if self.record.touched() => {
                     let reason =

@@ -36,7 +36,9 @@ pub(crate) fn gains_are_covered(
         let side = &ordered.side;
         let (Some(new), Some(old)) = (share(spread, side), share(before, side)) else { return true };
         let of_to = order.to.as_ref().is_some_and(|to| to.side == *side);
-        let matched = of_to && !split.matches.is_empty() && !matches!(before, Spread::Split { split: old, .. } if old.matches == split.matches);
+        let matched = of_to
+            && !split.matches.is_empty()
+            && !matches!(before, Spread::Split { split: old, .. } if old.matches == split.matches);
         let need = if matched { ordered.count.max(1) } else { needed(order, side, new, 0) };
         (new <= old && !matched) || ready(side) >= need
     })
@@ -57,8 +59,10 @@ impl World {
     pub(crate) fn shares_are_earned(&mut self, order: &Order<'_>, routes: &Routes) {
         let (now, before) = (self.now, self.site(order.track).spread.clone());
         let sides: Vec<Side> = order.sides().map(|side| side.side.clone()).collect();
-        let ready: Vec<(Side, u32)> =
-            sides.iter().map(|side| (side.clone(), self.healthy(order, side) + self.written_off(order, side))).collect();
+        let ready: Vec<(Side, u32)> = sides
+            .iter()
+            .map(|side| (side.clone(), self.healthy(order, side) + self.written_off(order, side)))
+            .collect();
         let of = |side: &Side| ready.iter().find(|(known, _)| known == side).map_or(0, |(_, ready)| *ready);
         if !gains_are_covered(order, &before, &routes.spread, of) {
             let how = format!("{before:?} -> {:?} over {ready:?}", routes.spread);
@@ -67,7 +71,9 @@ impl World {
         let site = self.site(order.track);
         let well = |member: &&deploy_core::Member| {
             let unit = site.units.iter().find(|unit| unit.id == member.instance);
-            member.draining.is_none() && known_ready(order, &member.instance) && unit.is_some_and(super::unit::Unit::runs)
+            member.draining.is_none()
+                && known_ready(order, &member.instance)
+                && unit.is_some_and(super::unit::Unit::runs)
         };
         let old = site.members.iter().filter(well).count() as u32;
         let new = routes.members.iter().filter(well).count() as u32;

@@ -77,7 +77,9 @@ pub(crate) fn served(run: &mut Run) {
     let now = run.world.now;
     let tracks: Vec<_> = run.world.sites.keys().cloned().collect();
     for track in tracks {
-        let long = |unit: &super::unit::Unit| after(unit.well_at, Duration::from_secs(30)) <= now && unit.runs();
+        let since = run.lives_since;
+        let long =
+            |unit: &super::unit::Unit| after(unit.well_at.max(since), Duration::from_secs(30)) <= now && unit.runs();
         let could = run.world.sites.get(&track).is_some_and(|site| site.units.iter().any(long));
         if let Some(how) = run.world.is_unserved(&track).filter(|_| could) {
             run.world.trail.broken(now, "G8", format!("{}: {how}", track.workload));
@@ -113,7 +115,8 @@ pub(crate) fn end(run: &mut Run, record: &Record, events: &[Event]) {
         }
         _ => {}
     }
-    let keys: Vec<_> = run.world.errands.iter().filter(|(_, errand)| errand.started > 1).map(|(key, _)| key.clone()).collect();
+    let keys: Vec<_> =
+        run.world.errands.iter().filter(|(_, errand)| errand.started > 1).map(|(key, _)| key.clone()).collect();
     keys.iter().for_each(|key| run.world.trail.broken(now, "G6", format!("{key} was started twice")));
 }
 
@@ -128,7 +131,8 @@ fn stands(run: &mut Run, record: &Record, candidate: bool) {
         }
         let party = if candidate { &track.candidate } else { &track.stable };
         let Some(site) = run.world.sites.get(name) else { continue };
-        let sides: BTreeSet<Side> = site.sides().into_iter().cloned().collect();
+        let reached = |unit: &&super::unit::Unit| unit.runs() && run.world.reaches(super::instant::host(&unit.slot));
+        let sides: BTreeSet<Side> = site.units.iter().filter(reached).map(|unit| unit.side.clone()).collect();
         let mine = |side: &&Side| party.as_ref().is_some_and(|party| party.side.revision == side.revision);
         let count = site.units.iter().filter(|unit| unit.runs() && mine(&&unit.side)).count() as u32;
         let others: Vec<_> = sides.iter().filter(|side| !mine(side)).map(ToString::to_string).collect();

@@ -6,8 +6,8 @@ use super::unit::{Life, Temper, Unit};
 use super::world::World;
 use deploy_core::time::{after, between};
 use deploy_core::{
-    Counts, Error, Evidence, Observed, Order, OrderKind, OrderSide, Place, Result, RevisionId, Running, Side,
-    SlotId, Spread, Timestamp, TrackRef, Traffic, TrafficSeen, Turn,
+    Counts, Error, Evidence, Observed, Order, OrderKind, OrderSide, Place, Result, RevisionId, Running, Side, SlotId,
+    Spread, Timestamp, TrackRef, Traffic, TrafficSeen, Turn,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -247,7 +247,8 @@ impl World {
             control.wanted = least + (roll % u64::from(most - least + 1)) as u32;
         }
         let names: Vec<_> = control.names.iter().filter(|(_, told)| told.taken <= now).collect();
-        let names: Vec<_> = names.into_iter().map(|(place, told)| (*place, told.clone(), control.replicas(told))).collect();
+        let names: Vec<_> =
+            names.into_iter().map(|(place, told)| (*place, told.clone(), control.replicas(told))).collect();
         let waits = control.names.values().any(|told| told.taken > now);
         let mut busy = waits;
         self.restart(track);

@@ -178,7 +178,10 @@ impl World {
                 return Err(Error::new(Kind::Candidate, "exec format error"));
             }
             site.start(&launch.side, slot.clone(), now, span, temper);
-            let line = format!("{} launches {}-{} in {slot} of {}", order.track.workload, order.track.workload, site.serial, launch.side);
+            let line = format!(
+                "{} launches {}-{} in {slot} of {}",
+                order.track.workload, order.track.workload, site.serial, launch.side
+            );
             world.trail.note(now, line);
             Ok(())
         });

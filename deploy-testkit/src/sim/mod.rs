@@ -9,6 +9,7 @@ mod check;
 mod control;
 mod dice;
 mod instant;
+mod platform;
 mod run;
 pub mod scenario;
 mod shell;
@@ -19,7 +20,8 @@ mod world;
 
 pub use control::{Control, PROPAGATION};
 pub use dice::Dice;
-pub use run::{Mishap, Run, Script};
+pub use platform::Platform;
+pub use run::{Disturb, Mishap, Run, Script};
 pub use shell::{Around, Outside, Shell, converge};
 pub use site::Site;
 pub use trail::{Breach, Trail};

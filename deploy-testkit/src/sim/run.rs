@@ -9,8 +9,8 @@ use deploy_core::machine::{Claim, Effect, Seen, reconcile};
 use deploy_core::planner::{self, Known};
 use deploy_core::time::after;
 use deploy_core::{
-    Actor, Ask, DeploymentId, Event, InstanceId, Name, Record, Release, Request, Result, Signal, Status,
-    Timestamp, TrackRef, What,
+    Actor, Ask, DeploymentId, Event, InstanceId, Name, Record, Release, Request, Result, Signal, Status, Timestamp,
+    TrackRef, What,
 };
 use deploy_strategies::Registry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +28,25 @@ pub struct Script {
     pub most_kills: u32,
     /// What is asked, and how long after the request.
     pub asks: Vec<(Duration, Ask)>,
+    /// What is done once when `web` has reached a stage, those after the commit counted on.
+    pub disturb: Option<(usize, Disturb)>,
+}
+
+/// What is done to a deployment at a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disturb {
+    /// The engine is killed; another goes on a while later.
+    Kill,
+    /// The engine is killed and lives again at once.
+    Restart,
+    /// Most calls go wrong for a while.
+    Errors,
+    /// Instances take long to become well.
+    Slow,
+    /// A host, or where there are none the whole platform, cannot be reached for a while.
+    Partition,
+    /// Somebody asks for something.
+    Ask(Ask),
 }
 
 /// Something that befalls what serves.
@@ -69,6 +88,10 @@ pub struct Run {
     late: Vec<Late>,
     /// Everybody is well and reachable: nobody may be unserved.
     pub gentle: bool,
+    /// When the newest engine began; while none lives nobody new is admitted.
+    pub lives_since: Timestamp,
+    /// The disturbance of the script has taken place.
+    pub disturbed: bool,
     /// What befalls the world, and when.
     pub mishaps: Vec<(Timestamp, Mishap)>,
     /// The looks of the newest deployment.
@@ -92,6 +115,8 @@ impl Run {
             serial: 0,
             late: Vec::new(),
             gentle: true,
+            lives_since: Timestamp::MIN,
+            disturbed: false,
             mishaps: Vec::new(),
             looks: 0,
             history: Vec::new(),
@@ -114,17 +139,17 @@ impl Run {
         self.serial += 1;
         let id = DeploymentId::new(format!("d{}", self.serial));
         let (release, environment) = (request.release.clone(), request.environment.clone());
-        self.known.add(&release, &environment)?;
-        let tracks: BTreeSet<TrackRef> =
-            planner::tracks(&release, &environment, &self.known)?.into_iter().collect();
+        let tracks: BTreeSet<TrackRef> = planner::tracks(&release, &environment, &self.known)?.into_iter().collect();
         let what = What::Requested { request: Box::new(request), actor: Actor::new("tester") };
         let first = Event { number: 1, at: self.world.now, what };
         let record = Record::fold(&id, [first.clone()])?;
-        let mut deployment = Deployment { record, events: vec![first], tracks, signals: Vec::new(), kills: 0, shell: None };
+        let mut deployment =
+            Deployment { record, events: vec![first], tracks, signals: Vec::new(), kills: 0, asked: 0, shell: None };
         self.note(&format!("deploy {} as {id}", release.version()));
         self.to_the_end(&mut deployment, script);
         check::end(self, &deployment.record, &deployment.events);
         let status = deployment.record.status();
+        self.known.add(&release, &environment)?;
         if status == Status::Completed {
             self.known.completed(&release, &environment)?;
         }
@@ -141,14 +166,49 @@ impl Run {
         self.looks = 0;
         while !deployment.record.way.is_ended() {
             self.looks += 1;
-            if self.looks > 30_000 || check::is_too_late(deployment.record.created, &deployment.record, self.world.now) {
+            if self.looks > 30_000 || check::is_too_late(deployment.record.created, &deployment.record, self.world.now)
+            {
                 let status = deployment.record.status();
-                self.world.trail.broken(self.world.now, "G5", format!("it does not end: {status} after {} looks", self.looks));
+                self.world.trail.broken(
+                    self.world.now,
+                    "G5",
+                    format!("it does not end: {status} after {} looks", self.looks),
+                );
                 return;
             }
             deployment.ask(script, begun, self.world.now);
+            self.disturb(deployment, script);
             let next = self.step(deployment, script);
-            self.pass_to(next);
+            if !deployment.record.way.is_ended() {
+                self.pass_to(next);
+            }
+        }
+    }
+
+    /// Does what the script says at its stage, once.
+    fn disturb(&mut self, deployment: &mut Deployment, script: &Script) {
+        let Some((at, disturb)) = script.disturb.as_ref().filter(|(at, _)| deployment.is_at(*at) && !self.disturbed)
+        else {
+            return;
+        };
+        self.disturbed = true;
+        self.note(&format!("disturbed at stage {at}: {disturb:?}"));
+        let now = self.world.now;
+        let late = after(now, Duration::from_secs(30));
+        match disturb {
+            Disturb::Kill => {
+                deployment.shell = None;
+                self.pass(Duration::from_secs(30));
+            }
+            Disturb::Restart => deployment.shell = None,
+            Disturb::Errors => (self.world.faults.rate, self.world.faults.until) = (60, late),
+            Disturb::Slow => self.world.start = (20_000, 40_000),
+            Disturb::Partition if self.world.profile == Profile::Instant => {
+                let host = self.world.hosts.keys().next().cloned().unwrap_or_default();
+                self.world.faults.cuts.push((host, now, late));
+            }
+            Disturb::Partition => self.world.faults.outages.push((now, late)),
+            Disturb::Ask(ask) => deployment.signal(ask.clone(), now),
         }
     }
 
@@ -182,7 +242,8 @@ impl Run {
                 Err(error) => self.world.trail.broken(now, "G7", format!("the living engine was fenced: {error}")),
             }
         }
-        let wake = next.effects.iter().find_map(|effect| if let Effect::Wake { at } = effect { Some(*at) } else { None });
+        let wake =
+            next.effects.iter().find_map(|effect| if let Effect::Wake { at } = effect { Some(*at) } else { None });
         let probe = shell.next_probe(now);
         deployment.shell = Some(shell);
         if busy {
@@ -200,6 +261,7 @@ impl Run {
             self.epoch += 1;
             let claim = Claim { epoch: self.epoch, renewed_before: self.renewed };
             self.note(&format!("engine {} lives", self.epoch));
+            self.lives_since = self.world.now;
             Shell::new(claim, &deployment.record, &deployment.tracks, self.world.now)
         })
     }
@@ -214,6 +276,7 @@ impl Run {
     fn gap(&mut self, deployment: &Deployment, call: Option<(&Seen, &Effect)>) -> Timestamp {
         let now = self.world.now;
         self.note("the engine is killed");
+        self.lives_since = Timestamp::MAX;
         if let Some((seen, effect)) = call.filter(|_| self.dice.chance(60)) {
             let at = after(now, self.dice.millis(0, 120_000));
             let (record, seen) = (Arc::new(deployment.record.clone()), Arc::new(seen.clone()));
@@ -283,7 +346,10 @@ impl Run {
             _ => return,
         };
         let held = self.world.site(track).token.epoch > old;
-        self.note(&format!("a late call of engine {old} lands: {:?}", done.as_ref().err().map(deploy_core::Error::kind)));
+        self.note(&format!(
+            "a late call of engine {old} lands: {:?}",
+            done.as_ref().err().map(deploy_core::Error::kind)
+        ));
         if !held && self.decided_after(track, old) {
             self.world.trail.broken(now, "G7", format!("a late call of engine {old} was taken"));
         }
@@ -313,23 +379,39 @@ struct Deployment {
     tracks: BTreeSet<TrackRef>,
     signals: Vec<Signal>,
     kills: u32,
+    asked: usize,
     shell: Option<Shell>,
 }
 
 impl Deployment {
     fn ask(&mut self, script: &Script, begun: Timestamp, now: Timestamp) {
-        let asked = self.signals.len();
-        for (span, ask) in script.asks.iter().skip(asked) {
-            if after(begun, *span) > now {
-                break;
-            }
-            let number = self.signals.len() as u64 + 1;
-            self.signals.push(Signal { number, ask: ask.clone(), actor: Actor::new("somebody"), at: now });
+        while let Some((_, ask)) = script.asks.get(self.asked).filter(|(span, _)| after(begun, *span) <= now) {
+            self.asked += 1;
+            self.signal(ask.clone(), now);
         }
     }
 
+    fn signal(&mut self, ask: Ask, now: Timestamp) {
+        let number = self.signals.len() as u64 + 1;
+        self.signals.push(Signal { number, ask, actor: Actor::new("somebody"), at: now });
+    }
+
+    /// Whether `web` has reached a stage, those after the commit counted on.
+    fn is_at(&self, at: usize) -> bool {
+        let Some((planned, state)) = scenario::track("web").ok().and_then(|track| self.record.track(&track)) else {
+            return false;
+        };
+        let begun = state.point > deploy_core::Point::Before(0) && state.point < deploy_core::Point::Done;
+        let stage = match self.record.way {
+            deploy_core::Way::Forward { .. } => state.stage,
+            deploy_core::Way::After { .. } => planned.before.len() + state.stage,
+            _ => return false,
+        };
+        begun && stage == at
+    }
+
     fn next_ask(&self, script: &Script, now: Timestamp) -> Option<Timestamp> {
-        let (span, _) = script.asks.get(self.signals.len())?;
+        let (span, _) = script.asks.get(self.asked)?;
         Some(after(self.record.created, *span)).filter(|at| *at > now)
     }
 }

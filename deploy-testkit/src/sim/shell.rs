@@ -5,8 +5,8 @@ use deploy_core::machine::{Call, Captured, Claim, Effect, Judgement, Problem, Se
 use deploy_core::planner::{self, Known, Planning};
 use deploy_core::time::after;
 use deploy_core::{
-    Decision, Error, Folded, Health, Instance, InstanceId, InstanceState, Kind, Observed, Plan, Record,
-    Result, Signal, Strategies, Timestamp, TrackRef, Verdict,
+    Decision, Error, Folded, Health, Instance, InstanceId, InstanceState, Kind, Observed, Plan, Record, Result, Signal,
+    Strategies, Timestamp, TrackRef, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -60,9 +60,8 @@ impl Shell {
     /// An engine that takes a deployment over, or begins it.
     pub fn new(claim: Claim, record: &Record, tracks: &BTreeSet<TrackRef>, now: Timestamp) -> Self {
         let known = record.tracks.values().flat_map(|state| &state.health);
-        let probed = known.map(|(id, folded)| {
-            (id.clone(), Probed { folded: Folded { fresh: false, ..*folded }, first: now })
-        });
+        let probed =
+            known.map(|(id, folded)| (id.clone(), Probed { folded: Folded { fresh: false, ..*folded }, first: now }));
         Self {
             claim,
             began: now,

@@ -61,7 +61,19 @@ impl Site {
             _ => None,
         };
         let (side, life) = (side.clone(), Life::Running);
-        self.units.push(Unit { id, side, slot, started: now, well_at, sick, crash_at, temper, life, restarts: 0, requests: vec![] });
+        self.units.push(Unit {
+            id,
+            side,
+            slot,
+            started: now,
+            well_at,
+            sick,
+            crash_at,
+            temper,
+            life,
+            restarts: 0,
+            requests: vec![],
+        });
     }
 
     /// Time passes.

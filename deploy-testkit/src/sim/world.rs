@@ -106,9 +106,7 @@ impl World {
     /// What the platform of a workload can do.
     pub fn capabilities(&self, _track: &TrackRef) -> Capabilities {
         match self.profile {
-            Profile::Instant => {
-                Capabilities { slots: Some(self.hosts.values().sum()), ..Capabilities::all() }
-            }
+            Profile::Instant => Capabilities { slots: Some(self.hosts.values().sum()), ..Capabilities::all() },
             Profile::Controller => Capabilities {
                 slots: None,
                 evidence: Evidence::Accepted,
