@@ -123,7 +123,7 @@ impl Sight<'_> {
         let Some(task) = task else { return };
         let Some(begun) = self.record().tasks.get(&self.task_key(task)) else { return };
         if begun.outcome.is_none() {
-            let act = if self.is_held_up() { TaskAct::Look } else { TaskAct::Start };
+            let act = if self.is_held_up() || self.is_overdue(task) { TaskAct::Look } else { TaskAct::Start };
             effects.push(Effect::Task { run: self.task_run(task), act, token });
         }
     }

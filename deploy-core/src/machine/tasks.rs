@@ -50,13 +50,22 @@ impl Sight<'_> {
         if let Some(outcome) = &begun.outcome {
             return self.task_over(task, outcome);
         }
-        let late = self.look.now >= time::after(begun.began, task.timeout);
-        let outcome = match self.seen.tasks.get(&key) {
-            Some(outcome @ (TaskOutcome::Done | TaskOutcome::Failed(_) | TaskOutcome::Barred)) => outcome.clone(),
-            Some(outcome) if late => TaskOutcome::Failed(late_words(task, outcome)),
-            _ => return Vec::new(),
-        };
-        self.task_ended(key, outcome)
+        match self.seen.tasks.get(&key) {
+            Some(outcome @ (TaskOutcome::Done | TaskOutcome::Failed(_) | TaskOutcome::Barred)) => {
+                self.task_ended(key, outcome.clone())
+            }
+            other if self.is_overdue(task) => {
+                let words = late_words(task, other.unwrap_or(&TaskOutcome::Unknown));
+                self.fail(&format!("task {} is late: {words}", task.name), crate::Disposition::Candidate)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a task that was begun has had its time. Its end is not known then: it may still run, or start.
+    pub(super) fn is_overdue(&self, task: &Task) -> bool {
+        let begun = self.record().tasks.get(&self.task_key(task));
+        begun.is_some_and(|begun| self.look.now >= time::after(begun.began, task.timeout))
     }
 
     pub(super) fn task_ended(&self, key: String, outcome: TaskOutcome) -> Vec<What> {

@@ -5,7 +5,7 @@ use super::write::{Write, json};
 use super::{Sqlite, locked};
 use async_trait::async_trait;
 use deploy_core::{
-    Actor, Ask, Creation, DeploymentId, Error, Event, Filter, Kind, Lease, Name, OnBusy, Record, Request, Result,
+    Actor, Ask, Creation, DeploymentId, Error, Event, Filter, Held, Kind, Lease, Name, OnBusy, Record, Request, Result,
     Scope, Signal, Store, Summary, Timestamp, What, time,
 };
 use futures::stream::{BoxStream, StreamExt as _};
@@ -20,7 +20,7 @@ impl Store for Sqlite {
     async fn create(&self, id: &DeploymentId, request: &Request, actor: &Actor) -> Result<Creation> {
         let mut write = self.begin().await?;
         match self.record_by(&mut write.connection, id).await {
-            Ok(record) => return existing(record, request),
+            Ok(record) => return Creation::existing(&record, request),
             Err(error) if error.kind() == Kind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -99,8 +99,7 @@ impl Store for Sqlite {
     async fn claim(&self, scope: &Scope, holder: &str, ttl: Duration, least: u64) -> Result<Lease> {
         let mut write = self.begin().await?;
         let held = write.held(scope).await?;
-        let next = next_claim(scope, held, holder, write.now, least)?;
-        let next = Held { until: time::after(write.now, ttl), ..next };
+        let next = Held::claim(held, scope, holder, write.now, ttl, least)?;
         write.hold(scope, &next).await?;
         write.commit().await?;
         Ok(next.lease(scope))
@@ -231,50 +230,4 @@ impl Write<'_> {
             .bind(held.renewed_before.map(|time| time.to_string()));
         self.run(query).await
     }
-}
-
-struct Held {
-    holder: Option<String>,
-    epoch: u64,
-    until: Timestamp,
-    renewed: Timestamp,
-    renewed_before: Option<Timestamp>,
-}
-
-impl Held {
-    fn lease(&self, scope: &Scope) -> Lease {
-        Lease {
-            scope: scope.clone(),
-            holder: self.holder.clone().unwrap_or_default(),
-            epoch: self.epoch,
-            until: self.until,
-            renewed_before: self.renewed_before,
-        }
-    }
-}
-
-fn next_claim(scope: &Scope, held: Option<Held>, holder: &str, now: Timestamp, least: u64) -> Result<Held> {
-    let renewed_before = held.as_ref().map(|held| held.renewed);
-    let fresh = |epoch: u64| Held { holder: Some(holder.to_owned()), epoch, until: now, renewed: now, renewed_before };
-    match held {
-        None => Ok(fresh(least.max(1))),
-        Some(held) if held.holder.as_deref() == Some(holder) && held.epoch >= least => {
-            Ok(Held { renewed: now, ..held })
-        }
-        Some(held) if held.holder.is_none() || held.until <= now => Ok(fresh((held.epoch + 1).max(least))),
-        Some(held) => {
-            let holder = held.holder.unwrap_or_default();
-            let message = format!("{scope} is in the hands of engine {holder} until {}", held.until);
-            Err(Error::new(Kind::Busy, message).with("holder", holder))
-        }
-    }
-}
-
-fn existing(record: Record, request: &Request) -> Result<Creation> {
-    if record.request.same_content(request) {
-        return Ok(Creation::Existing(Box::new(record)));
-    }
-    let message = format!("deployment {} is there already with other content; use another id", record.id);
-    let (release, environment) = (&record.request.release.id, &record.request.environment);
-    Err(Error::new(Kind::Conflict, message).with("has", format!("release {release} to {environment}")))
 }

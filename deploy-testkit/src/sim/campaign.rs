@@ -72,7 +72,7 @@ fn settings(dice: &mut Dice, name: &str, replicas: u32, benign: bool) -> Value {
         set("max_unavailable", json!(dice.below(2)));
     }
     if dice.chance(25) && name != "ab_test" {
-        set("gate", json!({ "name": "look", "deadline": "60s" }));
+        set("gate", json!({ "name": "look", "deadline": if benign { "45m" } else { "60s" } }));
     }
     let judged = dice.chance(25);
     if judged && name == "ab_test" {

@@ -145,7 +145,10 @@ fn stands(run: &mut Run, record: &Record, candidate: bool) {
                 split.is_whole() && side.iter().all(|side| mine(&side))
             }
         };
-        let wanted = party.as_ref().map_or(0, |party| party.count);
+        let failed = |stage: &deploy_core::PlanStage, count| stage.stage.step.budget.max_failed.down(count);
+        let count_of = party.as_ref().map_or(0, |party| party.count);
+        let written_off = track.before.iter().map(|stage| failed(stage, count_of)).max().unwrap_or(0);
+        let wanted = count_of.saturating_sub(written_off);
         let how = match () {
             () if !others.is_empty() => format!("{} are left", others.join(", ")),
             () if count < wanted => format!("{count} of {wanted} stand"),
