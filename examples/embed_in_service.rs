@@ -32,6 +32,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 /// What every request sees.
 struct Service {
@@ -112,16 +113,17 @@ async fn demonstrate() -> Result<bool> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(broken)?;
     let address = listener.local_addr().map_err(broken)?.to_string();
     println!("the service listens on http://{address}");
-    let server = tokio::spawn(axum::serve(listener, routes(service.clone())).into_future());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serve = axum::serve(listener, routes(service.clone())).with_graceful_shutdown(async { drop(stopped.await) });
+    let server = tokio::spawn(serve.into_future());
 
     let well = use_it(&address).await;
 
-    server.abort();
+    drop(stop);
+    server.await.map_err(|error| Error::invalid("the server panicked").from_source(error))?.map_err(broken)?;
+    let service = Arc::into_inner(service).ok_or_else(|| Error::invalid("a request is still under way"))?;
     service.engine.shutdown().await;
-    let _ = server.await;
-    if let Some(service) = Arc::into_inner(service) {
-        service.site.close().await?;
-    }
+    service.site.close().await?;
     well
 }
 
