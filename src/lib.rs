@@ -67,3 +67,16 @@ pub mod prelude {
     #[cfg(feature = "strategies")]
     pub use deploy_strategies::Registry;
 }
+
+/// README and guides, so that what they show compiles.
+#[cfg(all(doctest, feature = "config", feature = "engine", feature = "physical", feature = "sqlite"))]
+mod papers {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/guides/strategy.md")]
+    struct Strategy;
+    #[doc = include_str!("../docs/guides/deployer.md")]
+    struct Deployer;
+    #[doc = include_str!("../docs/guides/operating.md")]
+    struct Operating;
+}

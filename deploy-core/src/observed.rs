@@ -48,6 +48,13 @@ pub struct Counts {
     pub terminating: u32,
 }
 
+impl Counts {
+    /// So many that were ordered, stand, and are ready.
+    pub const fn steady(count: u32) -> Self {
+        Self { ordered: count, total: count, ready: count, failed: 0, unknown: 0, terminating: 0 }
+    }
+}
+
 /// One instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {

@@ -6,6 +6,17 @@
 //! [`ProxyClient`] speaks with it. Each is a [`Router`](deploy_core::Router) and a
 //! [`MetricSource`](deploy_core::MetricSource).
 //!
+//! ```no_run
+//! # async fn started() -> deploy_core::Result<()> {
+//! use deploy_traffic::{ProxyProcess, ProxySettings};
+//!
+//! let settings = ProxySettings::new("/run/deploy/proxy.sock", "/var/lib/deploy/proxy.json");
+//! let proxy = ProxyProcess::new("deploy-proxy", settings).ensure().await?; // finds the one that runs, or starts it
+//! # drop(proxy);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # One request's way
 //!
 //! ```text

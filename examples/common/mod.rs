@@ -3,8 +3,10 @@
 //! The example starts itself again as the application, as its tasks and as the proxy, so it needs nothing but Rust.
 
 #![allow(dead_code, reason = "each example uses its part")]
+#![allow(clippy::print_stderr, reason = "an example speaks to people")]
 
 use deploy::core::{Instances as _, TrackRef};
+use deploy::engine::Builder;
 use deploy::physical::Machine;
 use deploy::prelude::*;
 use deploy::traffic::{ProxyClient, ProxyProcess, ProxySettings};
@@ -87,13 +89,16 @@ impl Site {
 
     /// An engine with its records in SQLite and this machine as its target. It takes over what was left unfinished.
     pub(crate) async fn engine(&self) -> Result<Engine> {
-        Engine::builder()
+        self.builder().await?.build().await
+    }
+
+    /// The same, to be given more.
+    pub(crate) async fn builder(&self) -> Result<Builder> {
+        Ok(Engine::builder()
             .lease(Duration::from_secs(3))
             .store(Sqlite::open(self.root.join("deploy.db")).await?)
             .target("here", Fleet::new(self.machine()?, self.proxy()))
-            .metrics("here", self.proxy())
-            .build()
-            .await
+            .metrics("here", self.proxy()))
     }
 
     /// A release of the demonstration application: three processes of this very program.
