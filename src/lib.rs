@@ -1,5 +1,5 @@
 //! The deployment engine that Rust programs embed: rolling, blue-green, canary, recreate and A/B, the same on every
-//! platform, with health checks, automatic rollback, durable state and proof that no request is lost.
+//! platform, with health checks, judges, gates, automatic rollback and durable state.
 //!
 //! This crate is a thin facade: it re-exports the crates of the workspace by feature and holds nothing of its own.
 //!

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub struct Observed {
     /// Everything that bears our mark, by side; strays too.
     pub sides: BTreeMap<Side, Running>,
-    /// Where requests go; none for a worker.
+    /// Where requests go, in the words of [`Order::spread`](crate::Order::spread); none for a worker.
     pub traffic: Option<TrafficSeen>,
     /// What an autoscaler wants in all, where one lives.
     pub wanted: Option<u32>,
