@@ -1,5 +1,6 @@
 //! How long one decision takes: the machine's, and the executor's of moves.
 #![allow(missing_docs, reason = "criterion's macros")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use deploy_benches::Scene;

@@ -9,6 +9,8 @@
 //! DEPLOY_SEED=7 cargo run --example crash_recovery
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example speaks to people")]
+
 mod common;
 
 use common::Site;

@@ -6,6 +6,8 @@
 //! cargo run --example quickstart
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example speaks to people")]
+
 mod common;
 
 use comfy_table::Table;
@@ -134,17 +136,12 @@ async fn deploy(engine: &Engine, release: &Release) -> Result<Record> {
     let mut events = engine.watch(&id, 0);
     while let Some(event) = events.next().await {
         let record = engine.get(&id).await?;
-        if std::env::var_os("TRACE").is_some() {
-            eprintln!("{:?}", event);
-            for w in record.waiting() {
-                eprintln!("    {w}");
-            }
-        }
         bar.set_position(u64::from(record.progress));
         bar.set_message(format!("{} {}", release.version(), event?.what.name()));
     }
     let record = engine.wait(&id).await?;
     bar.finish_with_message(format!("{} {}", release.version(), record.status()));
+    println!("  {} {}", release.version(), record.status());
     Ok(record)
 }
 

@@ -9,6 +9,9 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// The name of core's own stage in front: all traffic to stable, then strays gone.
+pub(crate) const CLEAR: &str = "clear what was left";
+
 /// What a plan is made of.
 #[derive(Debug)]
 pub struct Planning<'a> {
@@ -425,8 +428,7 @@ impl Workload<'_> {
         }
         let standing = |side: &Side| Count::Exactly(made_from.sides.get(side).copied().unwrap_or(0));
         let traffic = if routed { Traffic::stable() } else { Traffic::NotRouted };
-        let step = Step::to(Desired { stable: standing(stable), candidate: standing(candidate), traffic })
-            .named("clear what was left");
+        let step = Step::to(Desired { stable: standing(stable), candidate: standing(candidate), traffic }).named(CLEAR);
         let (from, to) = (Some(stable.clone()), Some(candidate.clone()));
         Some(PlanStage { stage: step.into(), from, to })
     }

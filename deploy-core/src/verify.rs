@@ -306,8 +306,12 @@ impl Checked<'_> {
             let of_share = need(split.candidate, count, unavailable).min(taken.to.saturating_sub(unavailable).max(1));
             let of_share = if split.candidate.is_none() { 0 } else { of_share };
             let need_to = if split.matches.is_empty() { of_share } else { of_share.max(1) };
-            let need_from =
-                if frame.from.is_some() { need(split.candidate.rest(), taken.from, unavailable) } else { 0 };
+            let of_stable = if self.stage.stage.step.name == crate::planner::CLEAR {
+                taken.from.min(line.from)
+            } else {
+                taken.from
+            };
+            let need_from = if frame.from.is_some() { need(split.candidate.rest(), of_stable, unavailable) } else { 0 };
             self.covers("the candidate", line.to, need_to, split.candidate)?;
             self.covers("stable", line.from, need_from, split.candidate.rest())?;
         }

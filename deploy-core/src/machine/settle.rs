@@ -132,11 +132,9 @@ impl Sight<'_> {
             let running = observed.side(side);
             let total = running.map_or(0, Running::total);
             let lost = running.map_or(0, |running| self.lost(order, running, written_off));
-            let left = self.is_back() && order.to.as_ref() == Some(side) && total < count;
-            let fits = total == count
-                || left
-                || (wanted && total >= count && count > 0)
-                || (total >= count.saturating_sub(lost) && total <= count + lost);
+            let unreachable = running.map_or(0, Running::unknown).min(lost);
+            let fits = (total >= self.least(order, side).saturating_sub(lost) && total <= count + unreachable)
+                || (wanted && total >= count && count > 0);
             if !fits {
                 return Some(format!("{total} of {count} instances of {side} stand"));
             }
@@ -149,6 +147,17 @@ impl Sight<'_> {
             Some(*side) != order.from.as_ref() && Some(*side) != order.to.as_ref() && !running.is_gone()
         });
         stray.filter(|_| gone_needed).map(|(side, _)| format!("{side} belongs to neither side and is still there"))
+    }
+
+    /// The fewest of a side that must stand. Of stable, when it is to be replaced, no more than served when the stage
+    /// began: a sick release can be replaced. Of what is left behind on the way back, none.
+    fn least(&self, order: &OrderNow, side: &Side) -> u32 {
+        let count = order.count_of(side);
+        match (self.is_back(), order.to.as_ref() == Some(side)) {
+            (true, true) => 0,
+            (false, false) => count.min(self.state.baseline),
+            _ => count,
+        }
     }
 
     /// How many of a side are written off; of numbers, those that failed or cannot be told, up to max failed.

@@ -34,7 +34,7 @@ pub(crate) fn words(what: &What) -> String {
 
 /// G10: an event survives being written down.
 pub(crate) fn event(run: &mut Run, event: &Event) {
-    if run.seed % 4 != 0 {
+    if !run.seed.is_multiple_of(4) {
         return;
     }
     let again = serde_json::to_string(event).and_then(|text| serde_json::from_str::<Event>(&text));
@@ -134,7 +134,8 @@ fn stands(run: &mut Run, record: &Record, candidate: bool) {
         let reached = |unit: &&super::unit::Unit| unit.runs() && run.world.reaches(super::instant::host(&unit.slot));
         let sides: BTreeSet<Side> = site.units.iter().filter(reached).map(|unit| unit.side.clone()).collect();
         let mine = |side: &&Side| party.as_ref().is_some_and(|party| party.side.revision == side.revision);
-        let count = site.units.iter().filter(|unit| unit.runs() && mine(&&unit.side)).count() as u32;
+        let stands = |unit: &&super::unit::Unit| !matches!(unit.life, super::unit::Life::Terminating(_));
+        let count = site.units.iter().filter(stands).filter(|unit| mine(&&unit.side)).count() as u32;
         let others: Vec<_> = sides.iter().filter(|side| !mine(side)).map(ToString::to_string).collect();
         let spread = site.control.as_ref().map_or_else(|| site.spread.clone(), |control| control.effective(now));
         let serves = match &spread {
