@@ -181,18 +181,21 @@ impl Session {
         }
         self.again.remove(&track);
         let (deployer, record, of) = (self.deployer(&track), self.record.clone(), track.clone());
+        let token = record.tracks.get(&track).map(|state| Token::new(record.epoch, state.generation));
         let work = async move {
             match machine::order(&record, &seen, &of, &written_off, paused, now) {
                 Some(order) => deployer.converge(&order).await,
                 None => Ok(Turn::default()),
             }
         };
-        self.calls.begin(key, work, move |session, turned| session.turned(&track, turned));
+        self.calls.begin(key, work, move |session, turned| session.turned(&track, token, turned));
     }
 
-    fn turned(&mut self, track: &TrackRef, turned: Result<Turn>) -> bool {
+    /// An order that was told for the first time is looked at, although nothing may have moved: its token shows that it was taken.
+    fn turned(&mut self, track: &TrackRef, token: Option<Token>, turned: Result<Turn>) -> bool {
         let news = self.note(track, Call::Converge, &turned);
         let Ok(turn) = turned else { return news };
+        let first_told = token.is_some_and(|token| self.told.insert(track.clone(), token) != Some(token));
         let again = turn.again_at.or_else(|| self.after_trouble(track, &turn));
         if let Some(at) = again {
             self.again.insert(track.clone(), at);
@@ -203,7 +206,7 @@ impl Session {
         };
         let changed = kinds(&seen.troubles) != kinds(&turn.troubles);
         seen.troubles = turn.troubles;
-        news || changed || turn.moved
+        news || changed || turn.moved || first_told
     }
 
     /// What is in trouble is tried again after a quarter of the trouble's age: at least 500 ms, at most 15 s.

@@ -7,7 +7,7 @@ use crate::engine::Core;
 use crate::lease::Held;
 use deploy_core::machine::Seen;
 use deploy_core::planner::{self, Known};
-use deploy_core::{DeploymentId, Error, Kind, Record, Result, Scope, Timestamp, TrackRef, Way};
+use deploy_core::{DeploymentId, Error, Kind, Record, Result, Scope, Timestamp, Token, TrackRef, Way};
 use futures::stream::{BoxStream, SelectAll, StreamExt as _};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,6 +54,8 @@ pub(super) struct Session {
     pub(super) raise: Option<u64>,
     /// When deployers asked to be called again.
     pub(super) again: BTreeMap<TrackRef, Timestamp>,
+    /// The token that each deployer was told last.
+    pub(super) told: BTreeMap<TrackRef, Token>,
     /// When the machine asked to be woken.
     pub(super) due: Option<Timestamp>,
     /// When a call that has to wait may begin.
@@ -85,6 +87,7 @@ impl Session {
             probes: Probes::default(),
             raise: None,
             again: BTreeMap::new(),
+            told: BTreeMap::new(),
             due: None,
             deferred: None,
             watch,
