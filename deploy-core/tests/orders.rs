@@ -88,7 +88,7 @@ fn the_floor_is_the_least_and_the_ceiling_the_greatest() {
     let serving = [line(6, 1, Traffic::stable()), line(6, 3, Traffic::stable())];
     assert_eq!(of(&serving, &budget(1, 0), 6, 0), (6, 10));
     assert_eq!(of(&serving, &budget(1, 2), 6, 0), (4, 10));
-    assert_eq!(of(&serving, &budget(0, 0), 4, 1), (3, 9), "no more than served, less what is written off");
+    assert_eq!(of(&serving, &budget(0, 0), 4, 1), (4, 9), "no more than served");
     assert_eq!(of(&[line(0, 6, Traffic::Pooled)], &budget(1, 0), 6, 0), (6, 7));
     assert_eq!(of(&[line(6, 0, Traffic::None)], &budget(1, 0), 6, 0), (0, 6), "nobody is served, nothing beside");
 }

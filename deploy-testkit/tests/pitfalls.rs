@@ -208,7 +208,7 @@ fn one_host_that_is_cut_off_holds_the_others_up_no_longer_than_it_is() {
     let cut = ("host-0".to_owned(), run.world.now, later(&run, 600));
     run.gentle = false;
     run.world.faults.cuts.push(cut);
-    let settings = json!({ "max_failed": 2, "max_unavailable": 2 });
+    let settings = json!({ "max_failed": 2, "max_unavailable": 2, "max_surge": 3 });
     let status = run.deploy(made("v2", 6, "rolling", &settings), &Script::default()).unwrap();
     ended(&run, status, Status::Completed);
 }
