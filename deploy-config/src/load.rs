@@ -79,7 +79,7 @@ fn checked(document: Document<'_>, format: Format, known: &dyn Strategies) -> Re
         return Err(too_large(document.name));
     }
     let root = format.read(document.text).map_err(|trouble| document.error(&trouble))?;
-    let spec = spec_of(&root).map_err(|trouble| document.error(&shown(document, &root, trouble)))?;
+    let spec = spec_of(&root).map_err(|trouble| document.error(&shown(document, &root, finer(&root, trouble))))?;
     spec.validate().and_then(|()| strategies::check(&spec, known)).map_err(|error| placed(document, &root, &error))?;
     Ok((spec, root))
 }
@@ -89,6 +89,29 @@ fn spec_of(root: &Node) -> Result<Spec, Trouble> {
         return Err(Trouble::new("this is empty: a spec has at least `application` and `workloads`"));
     }
     Spec::deserialize(root)
+}
+
+/// The keys of a local source, to find the one at fault: serde only says that neither of the two forms fits.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Held {
+    #[serde(rename = "path")]
+    _path: String,
+    #[serde(rename = "sha256", default)]
+    _sha256: Option<String>,
+    #[serde(rename = "size", default)]
+    _size: Option<u64>,
+}
+
+/// Says which key of a local source is at fault.
+fn finer(root: &Node, trouble: Trouble) -> Trouble {
+    let at = trouble.at();
+    let node = root.find(&at).filter(|node| matches!(node.value, Value::Table(_)));
+    let found = node.filter(|_| trouble.message == words::FILE).and_then(|node| Held::deserialize(node).err());
+    match found {
+        Some(finer) => finer.under(at),
+        None => trouble,
+    }
 }
 
 /// Puts the mark on a key where the value has several lines.

@@ -1,6 +1,7 @@
 //! The known word that somebody may have meant.
 
-/// Finds the known word nearest to what was written, where one is near enough: at most a third of it is different.
+/// Finds the known word nearest to what was written, where one is near enough: at most a third of it is different, or what
+/// was written is its beginning, of 3 letters or more.
 pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let written = written.to_lowercase();
     if written.chars().count() > 64 {
@@ -8,7 +9,8 @@ pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     }
     let distances = known.iter().map(|word| (distance(&written, &word.to_lowercase()), *word));
     let (distance, word) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= (word.chars().count().max(3)) / 3).then_some(word)
+    let begun = || known.iter().find(|word| written.len() >= 3 && word.starts_with(&written)).copied();
+    if distance <= word.chars().count().max(3) / 3 { Some(word) } else { begun() }
 }
 
 /// How many letters have to be put in, taken out, replaced or swapped with the next (Damerau's distance, restricted).
@@ -45,6 +47,8 @@ mod tests {
             ("sorce", Some("source")),
             ("suorce", Some("source")),
             ("evn", Some("env")),
+            ("repl", Some("replicas")),
+            ("re", None),
             ("volumes", None),
             ("x", None),
         ] {

@@ -13,20 +13,22 @@ pub fn schema() -> Value {
     let registry = Registry::default();
     let mut settings = Map::new();
     for (name, own) in registry.schemas() {
-        let mut own = own.clone().to_value();
-        if let Some(Value::Object(shared)) = own.as_object_mut().and_then(|own| own.remove("$defs")) {
-            put(&mut schema, shared);
-        }
-        own.as_object_mut().and_then(|own| own.remove("$schema"));
         settings.insert(name.to_owned(), json!({ "$ref": format!("#/$defs/{name}") }));
-        put(&mut schema, [(name.to_owned(), own)].into_iter().collect());
+        define(&mut schema, name, own.clone().to_value());
     }
     let names: Vec<_> = registry.names().collect();
-    let about = schema["$defs"]["StrategyRef"]["description"].clone();
-    let by_name = json!({ "description": "By name, with the default settings.", "anyOf": [{ "enum": names }, { "type": "string" }] });
-    let strategy = json!({
+    let strategy = strategy(&schema["$defs"]["StrategyRef"]["description"], &names, &settings);
+    define(&mut schema, "StrategyRef", strategy);
+    schema
+}
+
+fn strategy(about: &Value, names: &[&str], settings: &Map<String, Value>) -> Value {
+    json!({
         "description": about,
-        "anyOf": [by_name, {
+        "anyOf": [{
+            "description": "By name, with the default settings.",
+            "anyOf": [{ "enum": names }, { "type": "string" }],
+        }, {
             "description": "One name with its settings.",
             "type": "object",
             "properties": settings,
@@ -34,13 +36,17 @@ pub fn schema() -> Value {
             "minProperties": 1,
             "maxProperties": 1,
         }],
-    });
-    put(&mut schema, [("StrategyRef".to_owned(), strategy)].into_iter().collect());
-    schema
+    })
 }
 
-fn put(schema: &mut Value, definitions: Map<String, Value>) {
-    if let Some(Value::Object(all)) = schema.get_mut("$defs") {
-        all.extend(definitions);
+/// Adds a definition, and beside it those that it brings along.
+fn define(schema: &mut Value, name: &str, mut definition: Value) {
+    let Some(Value::Object(all)) = schema.get_mut("$defs") else { return };
+    if let Some(own) = definition.as_object_mut() {
+        own.remove("$schema");
+        if let Some(Value::Object(shared)) = own.remove("$defs") {
+            all.extend(shared);
+        }
     }
+    all.insert(name.to_owned(), definition);
 }

@@ -5,6 +5,8 @@ use crate::trouble::Trouble;
 use serde::de::Unexpected;
 
 const DURATION: &str = "a duration such as 500ms, 30s, 5m or 1h 30m";
+/// What is said where neither form of a local source fits.
+pub(crate) const FILE: &str = "expected a path, or `{ path: …, sha256: …, size: … }`";
 const TIMING: [&str; 5] = ["initial_delay", "interval", "timeout", "healthy", "unhealthy"];
 const CHECKS: [&[&str]; 4] = [
     &["path", "method", "status", "headers", "body", "version_header", "follow_redirects", "port"],
@@ -47,7 +49,7 @@ pub(crate) fn custom(message: &str) -> Trouble {
         return Trouble::new(message);
     };
     Trouble::new(match written {
-        "FileWritten" => "expected a path, or `{ path: …, sha256: …, size: … }`",
+        "FileWritten" => FILE,
         "StrategyWritten" => "expected a strategy's name, or one name with its settings: `{ canary: { … } }`",
         "WorkloadKind" => {
             "expected `web_application`, `api_service`, `database`, `microservice`, `static_site`, `container`, \

@@ -13,6 +13,9 @@ use std::fmt::Debug;
 /// Write `capabilities`, `observe` and `converge`; the rest has defaults. Platforms that start single instances
 /// implement [`Instances`](crate::Instances) instead and get a `Deployer` from `deploy-fleet`.
 ///
+/// An order is settled when `observe` shows it: as many of each side as [`Order::sides`] say, where requests go as
+/// [`Order::spread`] says, and enough of them ready. What `converge` returns does not count.
+///
 /// # Contract
 /// * `observe` answers from the source: it shows every earlier write of the caller, or says by the token how old it is.
 /// * `converge` takes what it can toward the order and returns; it never waits for something to become ready. The same
@@ -20,6 +23,8 @@ use std::fmt::Debug;
 ///   out of the router and drained, and launches nothing that is not asked for.
 /// * Every write bears the token; an older one than the newest seen is refused as [`Kind::Fenced`], where the
 ///   platform's fence can.
+/// * What bears our mark and belongs to neither side of the order goes too, but only where the order's kind
+///   [retires](crate::OrderKind::retires).
 /// * An instance that bears no mark of ours is never touched.
 /// * An error is for the whole call; what goes wrong at one host or instance is a [`Trouble`](crate::Trouble) of the turn.
 #[async_trait]

@@ -56,6 +56,8 @@ pub struct InstancesCapabilities {
 /// * `launch` is idempotent by slot: the same revision there is `Ok`, another is an error.
 /// * `stop` asks it to end and kills it when the grace period is over; it returns at once, and calling it again goes on
 ///   from what is seen then. On an ended instance it removes what is left of it.
+/// * An instance that was told to stop is listed as terminating until `stop` has removed what is left of it: only one that
+///   ended by itself is listed as ended, for that is counted as a crash.
 /// * Every write bears the token; an older one than the newest seen is refused as [`Kind::Fenced`].
 #[async_trait]
 pub trait Instances: Debug + Send + Sync {

@@ -2,8 +2,8 @@
 
 use crate::record::Way;
 use crate::{
-    Actor, Ask, Creation, DeploymentId, Error, Event, Filter, Kind, Lease, OnBusy, Record, Request, Result, Scope,
-    Signal, Store, Summary, Timestamp, What, time,
+    Actor, Ask, Creation, DeploymentId, Error, Event, Filter, Held, Kind, Lease, OnBusy, Record, Request, Result,
+    Scope, Signal, Store, Summary, Timestamp, What, time,
 };
 use async_trait::async_trait;
 use futures::channel::mpsc;
@@ -36,15 +36,6 @@ struct Kept {
     record: Record,
     events: Vec<Event>,
     signals: Vec<Signal>,
-}
-
-#[derive(Clone)]
-struct Held {
-    holder: Option<String>,
-    epoch: u64,
-    until: Timestamp,
-    renewed: Timestamp,
-    renewed_before: Option<Timestamp>,
 }
 
 impl Memory {
@@ -118,7 +109,7 @@ impl Store for Memory {
         let mut inner = self.lock();
         let now = self.tick(&mut inner);
         if let Some(kept) = inner.deployments.get(id) {
-            return existing(&kept.record, request);
+            return Creation::existing(&kept.record, request);
         }
         let scope = request.scope();
         let busy =
@@ -186,8 +177,7 @@ impl Store for Memory {
         let mut inner = self.lock();
         let now = self.tick(&mut inner);
         let held = inner.leases.get(scope).cloned();
-        let next = next_claim(scope, held, holder, now, least)?;
-        let next = Held { until: time::after(now, ttl), ..next };
+        let next = Held::claim(held, scope, holder, now, ttl, least)?;
         inner.leases.insert(scope.clone(), next.clone());
         Ok(next.lease(scope))
     }
@@ -234,44 +224,6 @@ impl Store for Memory {
         self.lock().watchers.push(tell);
         Some(told.boxed())
     }
-}
-
-impl Held {
-    fn lease(&self, scope: &Scope) -> Lease {
-        Lease {
-            scope: scope.clone(),
-            holder: self.holder.clone().unwrap_or_default(),
-            epoch: self.epoch,
-            until: self.until,
-            renewed_before: self.renewed_before,
-        }
-    }
-}
-
-fn next_claim(scope: &Scope, held: Option<Held>, holder: &str, now: Timestamp, least: u64) -> Result<Held> {
-    let renewed_before = held.as_ref().map(|held| held.renewed);
-    let fresh = |epoch: u64| Held { holder: Some(holder.to_owned()), epoch, until: now, renewed: now, renewed_before };
-    match held {
-        None => Ok(fresh(least.max(1))),
-        Some(held) if held.holder.as_deref() == Some(holder) && held.epoch >= least => {
-            Ok(Held { renewed: now, ..held })
-        }
-        Some(held) if held.holder.is_none() || held.until <= now => Ok(fresh((held.epoch + 1).max(least))),
-        Some(held) => {
-            let holder = held.holder.unwrap_or_default();
-            let message = format!("{scope} is in the hands of engine {holder} until {}", held.until);
-            Err(Error::new(Kind::Busy, message).with("holder", holder))
-        }
-    }
-}
-
-fn existing(record: &Record, request: &Request) -> Result<Creation> {
-    if record.request.same_content(request) {
-        return Ok(Creation::Existing(Box::new(record.clone())));
-    }
-    let message = format!("deployment {} is there already with other content; use another id", record.id);
-    let (release, environment) = (&record.request.release.id, &record.request.environment);
-    Err(Error::new(Kind::Conflict, message).with("has", format!("release {release} to {environment}")))
 }
 
 impl Error {

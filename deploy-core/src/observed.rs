@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub struct Observed {
     /// Everything that bears our mark, by side; strays too.
     pub sides: BTreeMap<Side, Running>,
-    /// Where requests go; none for a worker.
+    /// Where requests go, in the words of [`Order::spread`](crate::Order::spread); none for a worker.
     pub traffic: Option<TrafficSeen>,
     /// What an autoscaler wants in all, where one lives.
     pub wanted: Option<u32>,
@@ -46,6 +46,13 @@ pub struct Counts {
     pub unknown: u32,
     /// Instances that are on their way out, not in `total`.
     pub terminating: u32,
+}
+
+impl Counts {
+    /// So many that were ordered, stand, and are ready.
+    pub const fn steady(count: u32) -> Self {
+        Self { ordered: count, total: count, ready: count, failed: 0, unknown: 0, terminating: 0 }
+    }
 }
 
 /// One instance.

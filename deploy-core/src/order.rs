@@ -1,8 +1,8 @@
 //! What a deployer is told, and what it answers.
 
 use crate::{
-    Budget, Disposition, Error, Folded, InstanceId, InstanceSpec, Kind, Name, Place, Revision, Side, Timestamp, Token,
-    TrackRef, Traffic,
+    Budget, Disposition, Error, Folded, Frame, InstanceId, InstanceSpec, Kind, Name, Place, Revision, Side, Spread,
+    Timestamp, Token, TrackRef, Traffic,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,13 @@ pub enum OrderKind {
     Shrink,
     /// One side replaces the other at one place, in one order.
     InPlace,
+}
+
+impl OrderKind {
+    /// Whether instances may go: in the others counts are kept or go up, also those of what belongs to neither side.
+    pub const fn retires(self) -> bool {
+        matches!(self, Self::Shrink | Self::InPlace)
+    }
 }
 
 /// One side of an order.
@@ -90,6 +97,13 @@ impl Order<'_> {
     /// A side of the order by what it is.
     pub fn side(&self, side: &Side) -> Option<&OrderSide> {
         self.sides().find(|ordered| ordered.side == *side)
+    }
+
+    /// The traffic as a router is told it, and as an observation has to show it once the order is settled.
+    pub fn spread(&self) -> Spread {
+        let of = |ordered: &Option<OrderSide>| ordered.as_ref().map(|ordered| ordered.side.clone());
+        let (from, to) = (of(&self.from), of(&self.to));
+        Frame { from: from.as_ref(), to: to.as_ref() }.spread(&self.traffic)
     }
 
     /// Folded health of an instance, with whether it has been well for the min ready time.

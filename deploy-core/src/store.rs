@@ -1,26 +1,14 @@
 //! The trait of stores.
 
-use crate::{Actor, Ask, DeploymentId, Event, Name, Record, Request, Result, Scope, Signal, Status, Timestamp, What};
+use crate::{
+    Actor, Ask, DeploymentId, Error, Event, Kind, Lease, Name, Record, Request, Result, Scope, Signal, Status,
+    Timestamp, What,
+};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::time::Duration;
-
-/// The right to change an application in an environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// What it covers.
-    pub scope: Scope,
-    /// Who holds it: an engine's own id.
-    pub holder: String,
-    /// One more at each claim by another holder.
-    pub epoch: u64,
-    /// It ends then, unless it is renewed; by the store's clock.
-    pub until: Timestamp,
-    /// When the lease before this one was last renewed, where there was one.
-    pub renewed_before: Option<Timestamp>,
-}
 
 /// A line about a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +51,21 @@ pub enum Creation {
     New(Box<Record>),
     /// It was there already, with the same content.
     Existing(Box<Record>),
+}
+
+impl Creation {
+    /// What came of asking for an id that is there already.
+    ///
+    /// # Errors
+    /// `Conflict` where it is there with other content.
+    pub fn existing(record: &Record, request: &Request) -> Result<Self> {
+        if record.request.same_content(request) {
+            return Ok(Self::Existing(Box::new(record.clone())));
+        }
+        let message = format!("deployment {} is there already with other content; use another id", record.id);
+        let (release, environment) = (&record.request.release.id, &record.request.environment);
+        Err(Error::new(Kind::Conflict, message).with("has", format!("release {release} to {environment}")))
+    }
 }
 
 /// Keeps records durably.

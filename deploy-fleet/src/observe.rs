@@ -3,13 +3,21 @@
 use deploy_core::{
     Condition, ConditionKind, Instance, Observed, RouteState, Running, Side, Slot, Spread, Token, TrafficSeen,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Puts together what was read.
-pub(crate) fn merge(instances: Vec<Instance>, slots: &[Slot], routes: Option<&RouteState>, token: Token) -> Observed {
+pub(crate) fn merge(
+    mut instances: Vec<Instance>,
+    slots: &[Slot],
+    routes: Option<&RouteState>,
+    token: Token,
+) -> Observed {
+    routes.into_iter().for_each(|routes| mark(&mut instances, routes));
+    if routes.is_none() {
+        instances.iter_mut().for_each(|instance| instance.admitted = true);
+    }
     let mut sides: BTreeMap<Side, Vec<Instance>> = BTreeMap::new();
     for instance in instances {
-        let instance = mark(instance, routes);
         sides.entry(instance.side.clone()).or_default().push(instance);
     }
     Observed {
@@ -17,19 +25,21 @@ pub(crate) fn merge(instances: Vec<Instance>, slots: &[Slot], routes: Option<&Ro
         traffic: routes.map(traffic),
         wanted: None,
         foreign: Vec::new(),
-        conditions: slots.iter().filter_map(closed).collect(),
+        conditions: closed(slots),
         token: routes.map_or(token, |routes| token.max(routes.token)),
     }
 }
 
-/// Says of an instance what the router says.
-fn mark(mut instance: Instance, routes: Option<&RouteState>) -> Instance {
-    let member = routes.and_then(|routes| routes.member(&instance.id));
-    let told = |routes: &RouteState| routes.spread != Spread::None || !routes.members.is_empty();
-    let routed = routes.is_some_and(told) || (routes.is_some() && instance.address.is_some());
-    instance.admitted = !routed || member.is_some_and(|routed| routed.member.draining.is_none());
-    instance.in_flight = member.and_then(|routed| routed.in_flight);
-    instance
+/// Says of the instances what the router says. A workload that it was never told of, without addresses, is a worker.
+fn mark(instances: &mut [Instance], routes: &RouteState) {
+    let members: BTreeMap<_, _> = routes.members.iter().map(|routed| (&routed.member.instance, routed)).collect();
+    let told = routes.spread != Spread::None || !routes.members.is_empty();
+    for instance in instances {
+        let routed = members.get(&instance.id);
+        let worker = !told && instance.address.is_none();
+        instance.admitted = worker || routed.is_some_and(|routed| routed.member.draining.is_none());
+        instance.in_flight = routed.and_then(|routed| routed.in_flight);
+    }
 }
 
 fn traffic(routes: &RouteState) -> TrafficSeen {
@@ -41,9 +51,13 @@ fn traffic(routes: &RouteState) -> TrafficSeen {
     }
 }
 
-/// Why nothing can be launched in a slot, in the platform's words.
-fn closed(slot: &Slot) -> Option<Condition> {
-    let why = slot.closed.as_ref()?;
-    let words = format!("slot `{}` on host `{}` is closed: {why}", slot.id, slot.host);
-    Some(Condition { kind: ConditionKind::Waiting, side: None, instance: None, words })
+/// Why nothing can be launched on some hosts, in the platform's words.
+fn closed(slots: &[Slot]) -> Vec<Condition> {
+    let closed = slots.iter().filter_map(|slot| Some((&slot.host, slot.closed.as_ref()?)));
+    let reasons: BTreeSet<_> = closed.collect();
+    let condition = |(host, why)| {
+        let words = format!("nothing can be launched on host `{host}`: {why}");
+        Condition { kind: ConditionKind::Waiting, side: None, instance: None, words }
+    };
+    reasons.into_iter().map(condition).collect()
 }

@@ -7,6 +7,7 @@ use deploy_core::{Instances, Kind, Launch, Order, Result, Router, Routes, SlotId
 use futures::StreamExt as _;
 use futures::future::join4;
 use futures::stream::iter;
+use std::collections::BTreeSet;
 
 /// So many launches and stops run beside each other.
 const ABREAST: usize = 16;
@@ -26,36 +27,48 @@ pub(crate) async fn take<I: Instances, R: Router>(fleet: &Fleet<I, R>, order: &O
     Ok(turn)
 }
 
-/// Reads everything, and raises the token where it is older.
+/// Reads everything and raises the token where it is older. What was read under an earlier engine's token is read again:
+/// a late write of it may have landed in between.
 async fn look<I: Instances, R: Router>(fleet: &Fleet<I, R>, order: &Order<'_>, turn: &mut Turn) -> Result<Sight> {
+    let (sight, tokens) = read(fleet, order, turn).await?;
+    raise(fleet, order, tokens).await?;
+    if tokens.iter().all(|token| token.epoch == order.token.epoch) {
+        return Ok(sight);
+    }
+    turn.troubles.clear();
+    read(fleet, order, turn).await.map(|(sight, _)| sight)
+}
+
+/// Reads everything; with the tokens of the instances and of the router, the order's own for one that is not there.
+async fn read<I: Instances, R: Router>(
+    fleet: &Fleet<I, R>,
+    order: &Order<'_>,
+    turn: &mut Turn,
+) -> Result<(Sight, [Token; 2])> {
     let (own, track) = (&fleet.instances, order.track);
     let (token, instances, slots, routes) =
         join4(own.token(track), own.list(track), own.slots(track), fleet.routes(track)).await;
     let (token, mut instances) = (token?, instances?);
     let slots = note(turn, "slots", slots)?.unwrap_or_default();
     let routes = note(turn, "router", routes)?;
-    let told = routes.as_ref().map(|routes| routes.as_ref().map_or(order.token, |routes| routes.token));
-    raise(fleet, order, token, told.unwrap_or(order.token)).await?;
     let blind = routes.is_none();
     let routes = routes.flatten();
     if Sight::lacks_a_member(&instances, routes.as_ref()) {
         let again = own.list(track).await?;
-        instances.retain(|old| !again.iter().any(|new| new.id == old.id));
+        let listed: BTreeSet<_> = again.iter().map(|instance| instance.id.clone()).collect();
+        instances.retain(|instance| !listed.contains(&instance.id));
         instances.extend(again);
     }
-    Ok(Sight { instances, slots, routes, blind })
+    let told = routes.as_ref().map_or(order.token, |routes| routes.token);
+    Ok((Sight { instances, slots, routes, blind }, [token, told]))
 }
 
 /// Writes the token where an older one stands.
-async fn raise<I: Instances, R: Router>(
-    fleet: &Fleet<I, R>,
-    order: &Order<'_>,
-    seen: Token,
-    routes: Token,
-) -> Result<()> {
-    let mut newest = seen.max(routes);
-    if newest <= order.token && seen.min(routes) < order.token {
-        newest = fleet.raise(order.track, seen, routes, order.token).await?;
+async fn raise<I: Instances, R: Router>(fleet: &Fleet<I, R>, order: &Order<'_>, tokens: [Token; 2]) -> Result<()> {
+    let [own, router] = tokens;
+    let mut newest = own.max(router);
+    if newest <= order.token && own.min(router) < order.token {
+        newest = fleet.raise(order.track, own, router, order.token).await?;
     }
     if newest > order.token { Err(fenced(order, newest)) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Told, World, percent, side};
 use deploy_core::{
-    Evidence, Health, InstanceId, InstanceState, Member, OrderKind, Routed, Share, Spread, Timestamp, Traffic,
+    Evidence, Health, InstanceId, InstanceState, Member, OrderKind, Routed, Share, Side, Spread, Timestamp, Traffic,
 };
 use deploy_fleet::Moves;
 use proptest::prelude::*;
@@ -54,6 +54,8 @@ struct Way {
     evidence: Evidence,
     start: u64,
     max_failed: usize,
+    /// Goes back from the middle of an order, unsettled.
+    hurried: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,12 +67,12 @@ enum Plan {
     Recreate,
     Exclusive,
     Back,
+    InPlaceBack,
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let all =
-        [Plan::InPlace, Plan::Workers, Plan::BlueGreen, Plan::Canary, Plan::Recreate, Plan::Exclusive, Plan::Back];
-    proptest::sample::select(all.to_vec())
+    use Plan::{Back, BlueGreen, Canary, Exclusive, InPlace, InPlaceBack, Recreate, Workers};
+    proptest::sample::select(vec![InPlace, Workers, BlueGreen, Canary, Recreate, Exclusive, Back, InPlaceBack])
 }
 
 /// (kind, from, to, traffic) of each order.
@@ -79,7 +81,7 @@ fn steps(plan: Plan, n: u32) -> Vec<(OrderKind, u32, u32, Traffic)> {
     let part = n.div_ceil(4);
     match plan {
         Plan::InPlace => vec![(InPlace, 0, n, Traffic::Pooled)],
-        Plan::Workers => vec![(InPlace, 0, n, Traffic::NotRouted)],
+        Plan::Workers => vec![(InPlace, 0, n, Traffic::InPlace)],
         Plan::BlueGreen => {
             vec![(Grow, n, n, percent(0)), (Shift, n, n, percent(100)), (Shrink, 0, n, percent(100))]
         }
@@ -93,13 +95,14 @@ fn steps(plan: Plan, n: u32) -> Vec<(OrderKind, u32, u32, Traffic)> {
         Plan::Recreate => {
             vec![(Shift, n, 0, Traffic::None), (Shrink, 0, 0, Traffic::None), (InPlace, 0, n, Traffic::Pooled)]
         }
-        Plan::Exclusive => vec![(InPlace, 0, 1, Traffic::NotRouted)],
+        Plan::Exclusive => vec![(InPlace, 0, 1, Traffic::InPlace)],
         Plan::Back => vec![
             (Grow, n, part, percent(0)),
             (Shift, n, part, percent(25)),
             (Shift, n, part, percent(0)),
             (Shrink, n, 0, percent(0)),
         ],
+        Plan::InPlaceBack => vec![(InPlace, 0, n, Traffic::Pooled), (InPlace, n, 0, Traffic::Pooled)],
     }
 }
 
@@ -135,14 +138,15 @@ fn way() -> impl Strategy<Value = Way> {
         let (load, counts, evidence, start, max_failed) = world;
         let n = if matches!(plan, Plan::Exclusive) { 1 } else { n };
         let orders = orders(plan, n, surge, unavailable, min_ready);
-        Way { orders, faults, load, counts, evidence, start, max_failed }
+        let hurried = matches!(plan, Plan::Back | Plan::InPlaceBack);
+        Way { orders, faults, load, counts, evidence, start, max_failed, hurried }
     })
 }
 
 impl Way {
     fn world(&self) -> World {
         let first = &self.orders[0];
-        let routed = first.traffic != Traffic::NotRouted;
+        let routed = !first.traffic.is_worker();
         let mut world = World::serving(0, if routed { Spread::Pooled } else { Spread::None });
         for _ in 0..first.count {
             world.run("old", routed);
@@ -263,7 +267,7 @@ impl Before<'_> {
 
     fn check_members(&self, moves: &Moves) -> Result<(), TestCaseError> {
         let told: Vec<_> = self.world.routes.members.iter().map(|routed| routed.member.clone()).collect();
-        if self.told.traffic == Traffic::NotRouted {
+        if self.told.traffic.is_worker() {
             prop_assert!(moves.routes.is_none());
             return Ok(());
         }
@@ -277,6 +281,17 @@ impl Before<'_> {
             prop_assert!(was || fresh, "{} was admitted unseen", member.instance);
         }
         Ok(())
+    }
+
+    /// Nobody who could serve is in the set.
+    fn lost(&self) -> bool {
+        let bad = |id: &InstanceId| self.world.health.get(id).is_some_and(|folded| folded.health == Health::Unhealthy);
+        let all = self.world.instances();
+        let serves = |routed: &Routed| {
+            let stands = all.iter().any(|seen| seen.id == routed.member.instance && seen.stands());
+            routed.member.draining.is_none() && stands && !bad(&routed.member.instance)
+        };
+        !self.world.routes.members.iter().any(serves)
     }
 
     /// A share grows only while enough of its side are ready.
@@ -306,8 +321,14 @@ impl Before<'_> {
         prop_assert!(moves.launch.is_empty(), "launched in a pause");
         let running = |id: &InstanceId| self.world.instances().iter().any(|seen| seen.id == *id && seen.runs());
         prop_assert!(!moves.stop.iter().any(|stop| running(&stop.instance)), "stopped in a pause");
-        for member in moves.routes.iter().flat_map(|routes| &routes.members) {
-            prop_assert!(self.member(&member.instance).is_some(), "admitted in a pause");
+        let Some(routes) = &moves.routes else { return Ok(()) };
+        let served = |side: &Side| {
+            let mut set = self.world.routes.members.iter().filter(|routed| routed.member.draining.is_none());
+            set.clone().next().is_none() || set.any(|routed| routed.member.side == *side)
+        };
+        for member in routes.members.iter().filter(|member| self.member(&member.instance).is_none()) {
+            let gains = routes.spread == Spread::Pooled && !served(&member.side) && !self.lost();
+            prop_assert!(!gains, "a side gained in a pause");
         }
         Ok(())
     }
@@ -334,7 +355,7 @@ fn is_settled(world: &World, told: &Told) -> bool {
     let routed = told.traffic.serves();
     let all_in = !routed || world.admitted("old") + world.admitted("new") == (from + to) as usize;
     let spread = match &told.traffic {
-        Traffic::NotRouted => true,
+        Traffic::NotRouted | Traffic::InPlace => true,
         Traffic::None => world.routes.spread == Spread::None && world.routes.members.is_empty(),
         Traffic::Pooled => world.routes.spread == Spread::Pooled,
         Traffic::Split(ordered) => matches!(&world.routes.spread, Spread::Split { split, .. } if split == ordered),
@@ -348,7 +369,8 @@ proptest! {
     #[test]
     fn no_move_breaks_a_limit_and_every_order_settles(way in way()) {
         let mut world = way.world();
-        for (told, faults) in way.orders.iter().zip(&way.faults) {
+        let last = way.orders.len() - 1;
+        for (index, (told, faults)) in way.orders.iter().zip(&way.faults).enumerate() {
             let mut told = told.clone();
             let floor = told.floor;
             for fault in faults {
@@ -357,13 +379,16 @@ proptest! {
                 turn(&mut world, &told)?;
                 world.tick(Duration::from_millis(100));
             }
+            if way.hurried && index < last {
+                continue;
+            }
             (told.paused, told.floor) = (false, floor);
             told.written_off.clear();
             happen(&mut world, &mut told, Fault::HostsUp);
             let mut last = Moves::default();
-            for _ in 0..600 {
+            for _ in 0..300 {
                 if is_settled(&world, &told) { break }
-                world.tick(Duration::from_millis(100));
+                world.tick(Duration::from_millis(300));
                 last = turn(&mut world, &told)?;
             }
             prop_assert!(is_settled(&world, &told), "never settled: {:?}\n{:#?}\n{:?}", told, world, last);

@@ -38,6 +38,7 @@ settings! {
     /// Needs `match`, `share` or both. With a share and no `sticky` the same person may see both.
     ///
     /// Written `ab_test: { match: [{ header: { name: x-beta, value: "1" } }], duration: 2h, decision: judge }`.
+    #[schemars(description = "Sends chosen requests to the candidate for a while, and decides then.")]
     AbTest as "ab_test" {
         /// Requests that go to the candidate.
         #[serde(rename = "match", skip_serializing_if = "Vec::is_empty")]

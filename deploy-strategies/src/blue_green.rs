@@ -22,6 +22,7 @@ settings! {
     /// Costs room for twice the count. A worker, which nobody is routed to, has no switch: both work from the first stage on.
     ///
     /// Written `blue_green`, or `blue_green: { auto_promote: false }`.
+    #[schemars(description = "Brings the candidate up whole beside stable, tries it, and switches all requests at once.")]
     BlueGreen as "blue_green" {
         /// Tasks against the candidate before anybody is sent to it: smoke tests.
         preview: Vec<Task> = Vec::new(),

@@ -24,6 +24,7 @@ settings! {
     /// requests; it never has fewer instances than that asks for. A worker, which nobody is routed to, moves counts alone: so many of the candidate work beside stable.
     ///
     /// Written `canary`, or `canary: { steps: [5%, 25%, 50%], bake: 5m }`.
+    #[schemars(description = "Gives the candidate a growing share of the requests, and of the instances.")]
     Canary as "canary" {
         /// The candidate's shares, each greater than the one before. All comes last by itself. Default 5 %, 25 %, 50 %.
         steps: Vec<Share> = [5, 25, 50].map(Share::percent).to_vec(),

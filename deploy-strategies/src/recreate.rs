@@ -11,20 +11,21 @@ settings! {
     /// Stops everything, does what must be done while nothing runs, starts everything.
     ///
     /// ```text
-    ///            stable  ●●●●●●  ·                      ·
-    ///         candidate  ·       ·                      ●●●●●●
-    ///          requests  stable  nobody                 everybody who is healthy ── commit
-    ///                    └ all stop ─┤ tasks `between` ├─ all start ─┘└─ bake ─┘
-    ///                                  (backup, migration)
+    ///            stable  ●●●●●●  ·            ·                         ·
+    ///         candidate  ·       ·            ·                         ●●●●●●
+    ///          requests  stable  nobody       nobody                    everybody who is healthy ── commit
+    ///                    └ all stop ─┴─ nobody runs: `between` ─┴─ all start ─┘└─ bake ─┘
+    ///                                   (backup, migration)
     ///
-    /// way back, nothing started yet    undo ── stable starts again
-    /// way back, once it was started    all stop ── undo ── stable starts again
+    /// way back, while they stop        stable starts again
+    /// way back, from then on           all stop ── what was done is undone ── stable starts again
     /// ```
     ///
     /// There is a gap in which nobody is served; never two releases at a time, on the way back neither. So it suits an
     /// exclusive workload, and a change of data that the earlier release could not live with.
     ///
     /// Written `recreate`, or `recreate: { between: [{ name: migrate, kind: migration, run: [bin/migrate] }] }`.
+    #[schemars(description = "Stops everything, does what must be done while nothing runs, starts everything.")]
     Recreate as "recreate" {
         /// Tasks while nothing runs: a backup, a migration, each with its undo.
         between: Vec<Task> = Vec::new(),
@@ -69,12 +70,14 @@ impl Strategy for Recreate {
         let nobody = Desired::nothing().traffic(change.traffic(Traffic::None));
         let pooled = |desired: Desired| desired.traffic(change.traffic(Traffic::Pooled));
         let again = pace.step("stable starts again", pooled(Desired::stable(change.count())));
+        let whole = Back::Steps(vec![pace.step("all stop", nobody.clone()), again.clone()]);
 
-        let mut down = pace.stage("all stop", nobody.clone()).back(Back::Steps(vec![again.clone()]));
-        down.step.after.clone_from(&self.between);
+        let down = pace.stage("all stop", nobody.clone()).back(Back::Steps(vec![again]));
+        let mut between = pace.stage("nobody runs", nobody).back(whole.clone());
+        between.step.after.clone_from(&self.between);
         let up = pace.stage("all start", pooled(Desired::both(Count::NONE, change.count()))).bake(self.bake);
-        let up = up.judge(self.judge.clone()).gate(self.gate.clone());
-        let up = up.back(Back::Steps(vec![pace.step("all stop", nobody), again]));
-        Ok(pace.stages(vec![down, up], Vec::new()))
+        let up = up.judge(self.judge.clone()).gate(self.gate.clone()).back(whole);
+        let between = (!self.between.is_empty()).then_some(between);
+        Ok(pace.stages([down].into_iter().chain(between).chain([up]).collect(), Vec::new()))
     }
 }

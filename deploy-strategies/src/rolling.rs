@@ -22,6 +22,7 @@ settings! {
     /// workload is stopped before the other is started: no surge, one unavailable.
     ///
     /// Written `rolling`, or `rolling: { max_surge: 25% }`.
+    #[schemars(description = "Replaces instances a few at a time; whoever is ready serves.")]
     RollingUpdate as "rolling" {
         /// So many more instances than the count; a share is rounded up. Default 1; 0 for an exclusive workload.
         #[serde(skip_serializing_if = "Option::is_none")]

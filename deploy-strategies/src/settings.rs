@@ -55,8 +55,8 @@ macro_rules! settings {
             $($(#[$key_about:meta])* $key:ident: $type:ty = $default:expr,)*
         }
     ) => {
-        $(#[$about])*
         #[derive(Debug, Clone, PartialEq, Eq, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema)]
+        $(#[$about])*
         #[serde(deny_unknown_fields, default)]
         pub struct $name {
             $($(#[$key_about])* pub $key: $type,)*

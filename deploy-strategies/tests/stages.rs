@@ -2,7 +2,7 @@
 
 mod support;
 
-use deploy_core::{Amount, Budget, OnDeadline};
+use deploy_core::{Amount, Budget, OnDeadline, Traffic};
 use serde_json::json;
 use std::time::Duration;
 use support::{one_writer, plan, table, task, web, worker};
@@ -39,7 +39,10 @@ stages! {
         "before": [task("announce", "hook")], "between": [task("backup", "backup"), task("migrate", "migration")],
         "after": [task("smoke", "smoke_test")], "bake": "1m"
     }, one_writer() => [
-        "all stop: 0 + 0, none | first announce | then backup, migrate | 10m",
+        "all stop: 0 + 0, none | first announce | 10m",
+        "  back: stable starts again: all + 0, pooled | 10m",
+        "nobody runs: 0 + 0, none | then backup, migrate | 10m",
+        "  back: all stop: 0 + 0, none | 10m",
         "  back: stable starts again: all + 0, pooled | 10m",
         "all start: 0 + all, pooled | then smoke | 11m | bake 1m",
         "  back: all stop: 0 + 0, none | 10m",
@@ -163,4 +166,12 @@ fn the_same_change_gives_the_same_stages() {
     for name in ["rolling", "recreate", "blue_green", "canary"] {
         assert_eq!(plan(name, json!({}), &web(6)).unwrap(), plan(name, json!({}), &web(6)).unwrap());
     }
+}
+
+#[test]
+fn a_worker_is_replaced_in_place_by_rolling_alone() {
+    let traffic = |name| plan(name, json!({}), &worker(6)).map(|stages| stages.before[0].step.desired.traffic.clone());
+    assert_eq!(traffic("rolling").unwrap(), Traffic::InPlace);
+    assert_eq!(traffic("canary").unwrap(), Traffic::NotRouted);
+    assert_eq!(traffic("blue_green").unwrap(), Traffic::NotRouted);
 }

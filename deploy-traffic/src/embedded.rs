@@ -10,6 +10,7 @@ use deploy_core::{
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// A reverse proxy in this process, for development: when the process ends, its ports close.
 ///
@@ -38,10 +39,9 @@ impl EmbeddedProxy {
     /// # }
     /// ```
     pub fn start(config: Config) -> Result<Self> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(Error::invalid("the embedded proxy needs a tokio runtime around it"));
-        }
-        Ok(Self(Proxy::start(config, None)))
+        let runtime = Handle::try_current()
+            .map_err(|error| Error::invalid("the embedded proxy needs a tokio runtime around it").from_source(error))?;
+        Ok(Self(Proxy::start(&runtime, config, None)))
     }
 
     /// The addresses that a workload is listened for on, in the order of its ports.
@@ -58,9 +58,7 @@ impl EmbeddedProxy {
 
 impl Drop for EmbeddedProxy {
     fn drop(&mut self) {
-        if tokio::runtime::Handle::try_current().is_ok() {
-            self.0.leave(self.0.config().idle_grace);
-        }
+        self.0.leave(self.0.config().idle_grace);
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Exchange {
 
 enum Sent {
     Answered(Response<Incoming>),
-    Unsent(Request<Outgoing>),
+    Unsent(Box<Request<Outgoing>>),
     /// The connection ended before the answer.
     Closed,
     Failed,
@@ -34,16 +34,16 @@ enum Sent {
 ///
 /// A connection that was idle may turn out to be closed. The request goes out again, on a connection of its own, if no
 /// byte of it was sent, or if it has no body and its method is idempotent and no answer to it was read.
-pub(crate) async fn send(config: &Config, flight: Flight, mut request: Request<Outgoing>) -> Exchange {
+pub(crate) async fn send(config: &Config, flight: Flight, mut request: Box<Request<Outgoing>>) -> Exchange {
     let mut reuse = true;
     loop {
         let idle = if reuse { take_idle(config, flight.upstream()).await } else { None };
         let reused = idle.is_some();
         let mut sender = match idle {
             Some(sender) => sender,
-            None => match open(config, flight.upstream()).await {
+            None => match Box::pin(open(config, flight.upstream())).await {
                 Some(sender) => sender,
-                None => return Exchange::Unsent(Box::new(request), flight),
+                None => return Exchange::Unsent(request, flight),
             },
         };
         let spare = if reused { replayable(&request) } else { None };
@@ -54,7 +54,7 @@ pub(crate) async fn send(config: &Config, flight: Flight, mut request: Request<O
                 return Exchange::Answered(Box::new((response, Lease { flight, sender, sent })));
             }
             Sent::Unsent(request) if reused => request,
-            Sent::Unsent(request) => return Exchange::Unsent(Box::new(request), flight),
+            Sent::Unsent(request) => return Exchange::Unsent(request, flight),
             Sent::Closed => match spare {
                 Some(spare) => spare,
                 None => return Exchange::Failed(flight),
@@ -91,7 +91,7 @@ async fn open(config: &Config, upstream: &Upstream) -> Option<Sender> {
     }
 }
 
-fn replayable(request: &Request<Outgoing>) -> Option<Request<Outgoing>> {
+fn replayable(request: &Request<Outgoing>) -> Option<Box<Request<Outgoing>>> {
     let is_idempotent = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
@@ -102,24 +102,28 @@ fn replayable(request: &Request<Outgoing>) -> Option<Request<Outgoing>> {
     {
         return None;
     }
-    let mut spare = Request::new(Outgoing::Empty);
+    let mut spare = Box::new(Request::new(Outgoing::Empty));
     *spare.method_mut() = request.method().clone();
     *spare.uri_mut() = request.uri().clone();
     *spare.headers_mut() = request.headers().clone();
     Some(spare)
 }
 
-async fn send_on(sender: &mut Sender, request: Request<Outgoing>, limit: Duration) -> Sent {
+async fn send_on(sender: &mut Sender, request: Box<Request<Outgoing>>, limit: Duration) -> Sent {
     let progress = match request.body() {
         Outgoing::Client(upload) => Some(upload.progress()),
         _ => None,
     };
-    let mut response = pin!(sender.try_send_request(request));
+    let mut response = pin!(sender.try_send_request(*request));
     let mut seen = 0;
     loop {
         match tokio::time::timeout(limit, &mut response).await {
             Ok(Ok(response)) => return Sent::Answered(response),
-            Ok(Err(mut error)) => return error.take_message().map_or_else(|| ended(error.error()), Sent::Unsent),
+            Ok(Err(mut error)) => {
+                return error
+                    .take_message()
+                    .map_or_else(|| ended(error.error()), |request| Sent::Unsent(Box::new(request)));
+            }
             Err(_) if moved(progress.as_ref(), &mut seen) => {}
             Err(_) => return Sent::TooLate,
         }

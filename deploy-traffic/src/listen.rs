@@ -120,8 +120,8 @@ impl Port {
 
     /// Accepts nobody any more, and closes each connection after its next answer, or after a grace when it is idle.
     pub(crate) fn leave(self, grace: Duration) {
-        self.stop.cancel();
         self.clients.enter(LEAVING);
+        self.stop.cancel();
         tokio::spawn(async move {
             tokio::time::sleep(grace).await;
             self.clients.enter(CLOSING);

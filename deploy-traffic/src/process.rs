@@ -9,6 +9,7 @@ use deploy_core::{Error, Kind, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -100,6 +101,8 @@ pub async fn run_proxy(settings: ProxySettings) -> Result<()> {
         () = control.replaced.cancelled() => {}
         () = signals.stopped(&control.stop) => {
             let _ = std::fs::remove_file(&settings.socket);
+            // Whoever is started next need not wait for the last request.
+            drop(control.proxy.begin_yielding().await);
             control.proxy.leave(STOP_GRACE);
             control.proxy.ended(control.proxy.config().stop_limit).await;
             return Ok(());
@@ -119,7 +122,7 @@ async fn is_there(socket: &Path) -> bool {
 async fn begin(settings: &ProxySettings) -> Result<Arc<Control>> {
     let (file, book) = StateFile::open(&settings.state)?;
     let socket = Socket::open(&settings.socket)?;
-    let proxy = Proxy::start(settings.config.clone(), Some(file));
+    let proxy = Proxy::start(&Handle::current(), settings.config.clone(), Some(file));
     proxy.restore(book).await?;
     serve(socket, proxy, Elder::default())
 }
@@ -133,7 +136,7 @@ async fn replace(settings: &ProxySettings) -> Result<Arc<Control>> {
     let (line, book, ports) = server::take_over(&settings.socket).await?.into_parts();
     let file = StateFile::take(&settings.state)?;
     file.write(&book)?;
-    let proxy = Proxy::start(settings.config.clone(), Some(file));
+    let proxy = Proxy::start(&Handle::current(), settings.config.clone(), Some(file));
     proxy.inherit(book, ports)?;
     let elder = Handed::taken(line).await;
     serve(socket, proxy, elder)

@@ -5,8 +5,8 @@ use crate::config::Config;
 use crate::listen::{Port, Shared};
 use crate::mirror::Mirror;
 use crate::pool;
+use crate::served::Served;
 use crate::state::StateFile;
-use crate::track::Track;
 use crate::upstream::Upstream;
 use deploy_core::{
     Error, Evidence, Fence, Figures, Kind, Result, RouteState, RouterCapabilities, Routes, Share, Side, Timestamp,
@@ -17,6 +17,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 /// How long a restored proxy waits for the first of its instances before it listens.
@@ -25,17 +26,11 @@ const FIRST_ANSWER: Duration = Duration::from_secs(1);
 /// A proxy in this process.
 #[derive(Debug)]
 pub(crate) struct Proxy {
+    runtime: Handle,
     shared: Shared,
     book: Mutex<Book>,
     served: Mutex<HashMap<TrackRef, Arc<Served>>>,
     writer: tokio::sync::Mutex<Writer>,
-}
-
-/// A workload and its ports.
-#[derive(Debug)]
-struct Served {
-    track: Arc<Track>,
-    ports: Mutex<Vec<Port>>,
 }
 
 /// Who may write.
@@ -72,30 +67,33 @@ pub(crate) const fn capabilities(survives_engine: bool) -> RouterCapabilities {
 }
 
 impl Proxy {
-    /// A proxy that was told nothing yet. Needs a runtime around it.
-    pub(crate) fn start(config: Config, file: Option<StateFile>) -> Arc<Self> {
+    /// A proxy that was told nothing yet, on a runtime.
+    pub(crate) fn start(runtime: &Handle, config: Config, file: Option<StateFile>) -> Arc<Self> {
+        let entered = runtime.enter();
         let shared = Shared { mirror: Mirror::start(&config), config: Arc::new(config), tasks: TaskTracker::new() };
         let writer = Writer { role: Role::Leading, file: file.map(Arc::new) };
         let proxy = Arc::new(Self {
+            runtime: runtime.clone(),
             shared,
             book: Mutex::default(),
             served: Mutex::default(),
             writer: tokio::sync::Mutex::new(writer),
         });
         tokio::spawn(sweep(Arc::downgrade(&proxy)));
+        drop(entered);
         proxy
     }
 
     /// Makes it so. Once begun it goes on even if the caller does not wait.
     pub(crate) async fn apply(self: &Arc<Self>, routes: Routes) -> Result<()> {
         let proxy = Arc::clone(self);
-        whole(async move { proxy.apply_here(routes, Role::Leading).await }).await
+        self.whole(async move { proxy.apply_here(routes, Role::Leading).await }).await
     }
 
     /// Does what the successor was told.
     pub(crate) async fn follow(self: &Arc<Self>, routes: Routes) -> Result<()> {
         let proxy = Arc::clone(self);
-        whole(async move { proxy.apply_here(routes, Role::Following).await }).await
+        self.whole(async move { proxy.apply_here(routes, Role::Following).await }).await
     }
 
     async fn apply_here(&self, routes: Routes, role: Role) -> Result<()> {
@@ -174,7 +172,7 @@ impl Proxy {
     /// Raises the token, and returns the newest.
     pub(crate) async fn fence(self: &Arc<Self>, track: TrackRef, token: Token) -> Result<Token> {
         let proxy = Arc::clone(self);
-        whole(async move {
+        self.whole(async move {
             let writer = proxy.writer.lock().await;
             writer.expect(Role::Leading)?;
             let mut book = proxy.book();
@@ -193,7 +191,7 @@ impl Proxy {
     /// Forgets a workload, but for its token.
     pub(crate) async fn remove(self: &Arc<Self>, track: TrackRef, token: Token, role: Role) -> Result<()> {
         let proxy = Arc::clone(self);
-        whole(async move {
+        self.whole(async move {
             let writer = proxy.writer.lock().await;
             writer.expect(role)?;
             let mut book = proxy.book();
@@ -314,6 +312,7 @@ impl Proxy {
 
     /// Accepts nobody any more. A connection is closed after its next answer, or after a grace when it is idle.
     pub(crate) fn leave(&self, grace: Duration) {
+        let _entered = self.runtime.enter();
         let served: Vec<_> = lock(&self.served).values().map(Arc::clone).collect();
         for served in served {
             served.leave(grace);
@@ -331,6 +330,11 @@ impl Proxy {
         let _ = tokio::time::timeout(limit, self.shared.tasks.wait()).await;
     }
 
+    /// Runs to its end even if nobody waits, on the proxy's own runtime.
+    async fn whole<T: Send + 'static>(&self, act: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        self.runtime.spawn(act).await.map_err(broken)?
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.shared.config
     }
@@ -340,51 +344,12 @@ impl Proxy {
     }
 }
 
-impl Served {
-    fn new(track: &TrackRef, config: &Config) -> Self {
-        Self { track: Arc::new(Track::new(track.clone(), config)), ports: Mutex::default() }
-    }
-
-    fn addresses(&self) -> Vec<SocketAddr> {
-        lock(&self.ports).iter().map(Port::address).collect()
-    }
-
-    fn port_numbers(&self) -> Vec<u16> {
-        lock(&self.ports).iter().map(|port| port.address().port()).collect()
-    }
-
-    fn listeners(&self) -> Vec<Arc<tokio::net::TcpListener>> {
-        lock(&self.ports).iter().map(Port::listener).collect()
-    }
-
-    fn leave(&self, grace: Duration) {
-        for port in lock(&self.ports).drain(..) {
-            port.leave(grace);
-        }
-    }
-
-    /// Adds the ports that were opened, and leaves those that are not wanted any more.
-    fn set_ports(&self, opened: Vec<Port>, wanted: &[u16], shared: &Shared) {
-        let mut ports = lock(&self.ports);
-        for port in &opened {
-            port.serve(&self.track, shared);
-        }
-        let all = ports.drain(..).chain(opened);
-        let (mut keep, gone): (Vec<_>, Vec<_>) = all.partition(|port| wanted.contains(&port.address().port()));
-        keep.sort_by_key(|port| wanted.iter().position(|wanted| *wanted == port.address().port()));
-        *ports = keep;
-        for port in gone {
-            port.leave(shared.config.idle_grace);
-        }
-    }
-}
-
 impl Writer {
     fn expect(&self, role: Role) -> Result<()> {
         if self.role == role {
             return Ok(());
         }
-        Err(Error::new(Kind::Unavailable, "this proxy is being replaced by another; ask again").with("replaced", true))
+        Err(replaced())
     }
 
     /// Keeps the book, durably where there is a file.
@@ -395,9 +360,9 @@ impl Writer {
     }
 }
 
-/// Runs to its end even if nobody waits.
-async fn whole<T: Send + 'static>(act: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    tokio::spawn(act).await.map_err(broken)?
+/// What a proxy says that is not the one to ask.
+pub(crate) fn replaced() -> Error {
+    Error::new(Kind::Unavailable, "this proxy is being replaced by another; ask again").with("replaced", true)
 }
 
 fn broken(error: tokio::task::JoinError) -> Error {

@@ -55,17 +55,17 @@ async fn serve(client: &Client, mut request: Request<Incoming>) -> Response<Answ
 }
 
 /// The request as an instance gets it.
-fn outgoing(client: &Client, request: Request<Incoming>, mirror: bool, upstream: &Upstream) -> Request<Outgoing> {
+fn outgoing(client: &Client, request: Request<Incoming>, mirror: bool, upstream: &Upstream) -> Box<Request<Outgoing>> {
     let (parts, body) = request.into_parts();
-    let mut request = Request::from_parts(parts, Outgoing::Empty);
+    let mut request = Box::new(Request::from_parts(parts, Outgoing::Empty));
     if !request.headers().contains_key(header::HOST) {
         request.headers_mut().insert(header::HOST, upstream.host.clone());
     }
     if !body.is_end_stream() {
-        let tee = if mirror { client.mirror.tee(&client.track, &request) } else { None };
+        let tee = if mirror { client.mirror.tee(&client.track, &*request) } else { None };
         *request.body_mut() = Outgoing::Client(Box::new(Upload::new(body, tee)));
     } else if mirror {
-        client.mirror.offer(&client.track, &request);
+        client.mirror.offer(&client.track, &*request);
     }
     request
 }
@@ -76,7 +76,12 @@ enum Ended {
 }
 
 /// Sends a request to one instance after the other until it was sent to one.
-async fn exchange(client: &Client, mut request: Request<Outgoing>, mut flight: Flight, mut decided: Decided) -> Ended {
+async fn exchange(
+    client: &Client,
+    mut request: Box<Request<Outgoing>>,
+    mut flight: Flight,
+    mut decided: Decided,
+) -> Ended {
     let mut tried = Vec::new();
     loop {
         match exchange::send(&client.config, flight, request).await {
@@ -84,7 +89,7 @@ async fn exchange(client: &Client, mut request: Request<Outgoing>, mut flight: F
             Exchange::Failed(flight) => return failed(&flight, StatusCode::BAD_GATEWAY, "no-answer"),
             Exchange::TooLate(flight) => return failed(&flight, StatusCode::GATEWAY_TIMEOUT, "timeout"),
             Exchange::Unsent(unsent, last) => {
-                request = *unsent;
+                request = unsent;
                 tried.push(Arc::clone(last.upstream()));
                 flight = match client.track.pick_again(&mut decided, &tried) {
                     Ok(flight) => flight,

@@ -5,6 +5,7 @@ use deploy_core::{Error, Kind, Result};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A state file that this process alone writes.
@@ -74,7 +75,7 @@ fn read(path: &Path) -> Result<Book> {
 
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let new = beside(path, "new");
-    let mut file = File::create(&new)?;
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
     file.write_all(text)?;
     file.sync_all()?;
     std::fs::rename(&new, path)?;

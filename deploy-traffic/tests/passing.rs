@@ -362,3 +362,40 @@ async fn an_upgrade_that_is_refused_is_an_ordinary_answer() {
     assert_eq!(app.seen().await[0].0["upgrade"], "websocket");
     assert_eq!(client.get("/").await.text(), "v1");
 }
+
+#[tokio::test]
+async fn a_proxy_that_stops_says_goodbye_to_clients_of_http_2() {
+    let app = App::start("v1").await;
+    let (proxy, address) = pooled(Config::default(), &[app.member("a")]).await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.unwrap();
+    let connection = tokio::spawn(connection);
+    let ask = |path: &str| Request::get(format!("http://a{path}")).body(Full::<Bytes>::default()).unwrap();
+    sender.send_request(ask("/")).await.unwrap();
+    let held = tokio::spawn(sender.send_request(ask("/held")));
+    until("it is held", async || app.hits() == 2).await;
+    let stopped = tokio::spawn(proxy.stop());
+    until("the port is closed", async || TcpStream::connect(address).await.is_err()).await;
+    app.gate.add_permits(1);
+    assert_eq!(held.await.unwrap().unwrap().status(), 200);
+    stopped.await.unwrap();
+    connection.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_passed_on_as_broken_and_counted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let instance = member("a", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await.unwrap();
+    });
+    let (proxy, address) = pooled(Config::default(), &[instance]).await;
+    let since = Timestamp::now() - jiff::SignedDuration::from_secs(5);
+    assert!(Client::connect(address).await.send(get("/", &[])).await.is_err());
+    let figures = proxy.figures(&track(), &side("v1"), since).await.unwrap().unwrap();
+    assert_eq!((figures.requests, figures.errors), (1, 1));
+    assert_eq!(proxy.observe(&track()).await.unwrap().members[0].in_flight, Some(0));
+}

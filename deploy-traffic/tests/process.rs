@@ -167,12 +167,13 @@ async fn sigterm_lets_the_request_under_way_end() {
     let (place, app) = (Place::new(), App::start("v1").await);
     let router = place.process().ensure().await.unwrap();
     router.apply(&routes(1, Spread::Pooled, &[app.member("a")])).await.unwrap();
-    let mut client = Client::connect(router.addresses(&track()).await.unwrap()[0]).await;
-    let held = tokio::spawn(async move { client.get("/held").await });
+    let address = router.addresses(&track()).await.unwrap()[0];
+    let held = tokio::spawn(async move { Client::connect(address).await.get("/held").await });
     until("it is held", async || app.hits() == 1).await;
     let pid = router.process().await.unwrap();
     signal(pid, rustix::process::Signal::TERM);
-    until("the socket is gone", async || !place.socket().exists()).await;
+    until("the port is closed", async || tokio::net::TcpStream::connect(address).await.is_err()).await;
+    assert!(!place.socket().exists());
     app.gate.add_permits(1);
     let got = held.await.unwrap();
     assert_eq!((got.status, got.text()), (200, "v1"));
@@ -274,4 +275,71 @@ async fn starting_beside_one_that_runs_is_refused() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.starts_with("deploy-proxy: a proxy answers on"), "{said}");
     assert!(said.trim_end().ends_with("already: replace it with --takeover"), "{said}");
+}
+
+#[tokio::test]
+async fn a_websocket_outlives_the_replacement_of_its_proxy() {
+    use futures::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::Message;
+    let place = Place::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { continue };
+            while let Some(Ok(message)) = socket.next().await {
+                if message.is_text() {
+                    socket.send(message).await.unwrap();
+                }
+            }
+        }
+    });
+    let member = deploy_core::Member { instance: "a".into(), side: side("v1"), address, draining: None };
+    let router = place.process().ensure().await.unwrap();
+    router.apply(&routes(1, Spread::Pooled, &[member])).await.unwrap();
+    let old = router.process().await.unwrap();
+    let url = format!("ws://{}/", router.addresses(&track()).await.unwrap()[0]);
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    place.process().replace().await.unwrap();
+    socket.send(Message::text("hello")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+    assert_eq!(router.observe(&track()).await.unwrap().members[0].in_flight, Some(1));
+    assert!(runs(old));
+    socket.close(None).await.unwrap();
+    while let Some(Ok(_)) = socket.next().await {}
+    drop(socket);
+    gone(old).await;
+    assert_eq!(router.observe(&track()).await.unwrap().members[0].in_flight, Some(0));
+}
+
+#[tokio::test]
+async fn a_restarted_proxy_listens_though_no_instance_answers() {
+    let (place, app) = (Place::new(), App::start("v1").await);
+    let router = place.process().ensure().await.unwrap();
+    router.apply(&routes(1, Spread::Pooled, &[app.member("a")])).await.unwrap();
+    let address = router.addresses(&track()).await.unwrap()[0];
+    router.stop().await.unwrap();
+    app.kill();
+    until("the port is closed", async || tokio::net::TcpStream::connect(address).await.is_err()).await;
+    place.process().ensure().await.unwrap();
+    let got = Client::connect(address).await.get("/").await;
+    assert_eq!(got.status, 503);
+}
+
+#[tokio::test]
+async fn a_process_that_still_answers_its_last_request_does_not_keep_the_next_from_starting() {
+    let (place, app) = (Place::new(), App::start("v1").await);
+    let router = place.process().ensure().await.unwrap();
+    router.apply(&routes(1, Spread::Pooled, &[app.member("a")])).await.unwrap();
+    let address = router.addresses(&track()).await.unwrap()[0];
+    let held = tokio::spawn(async move { Client::connect(address).await.get("/held").await });
+    until("it is held", async || app.hits() == 1).await;
+    let old = router.process().await.unwrap();
+    router.stop().await.unwrap();
+    until("the port is closed", async || tokio::net::TcpStream::connect(address).await.is_err()).await;
+    place.process().ensure().await.unwrap();
+    assert_eq!(Client::connect(address).await.get("/").await.text(), "v1");
+    assert!(runs(old));
+    app.gate.add_permits(1);
+    assert_eq!(held.await.unwrap().text(), "v1");
 }

@@ -59,15 +59,28 @@ fn admitted(view: &View<'_>, wanted: &Wanted, retiring: &Retiring) -> Vec<Member
 
 /// Whether one that was never admitted, or left long ago, may enter its side's set.
 fn enters(view: &View<'_>, wanted: &Wanted, seen: &Seen<'_>) -> bool {
-    let served = wanted.ordered || wanted.spread != Spread::Pooled || seen.role != Role::To;
-    let lacked = view.count(seen.role) > 0 || (view.lost && seen.role != Role::Stray);
-    !view.order.paused && served && lacked && is_fit(view, seen)
+    let open = if view.order.paused { is_mend(view, wanted, seen) } else { is_asked_for(view, wanted, seen) };
+    open && is_fit(view, seen)
+}
+
+/// Of a side that is to be, or was to be before the router lost its state; not live while a split is held back.
+fn is_asked_for(view: &View<'_>, wanted: &Wanted, seen: &Seen<'_>) -> bool {
+    let quiet = wanted.ordered || wanted.spread != Spread::Pooled || seen.role != Role::To;
+    quiet && (view.count(seen.role) > 0 || (view.lost && seen.role != Role::Stray))
+}
+
+/// In a pause: what came back, and gives its side no share that it did not have.
+fn is_mend(view: &View<'_>, wanted: &Wanted, seen: &Seen<'_>) -> bool {
+    match wanted.spread {
+        Spread::None => false,
+        Spread::Split { .. } => view.count(seen.role) > 0,
+        Spread::Pooled => seen.role != Role::Stray && (view.dark || view.standing_of(seen.role).any(Seen::is_admitted)),
+    }
 }
 
 /// Whether a draining one that is well may come back: of a side that is to be, or because the rest is too few.
 fn returns(view: &View<'_>, seen: &Seen<'_>) -> bool {
-    let short = || view.standing().filter(|seen| view.is_ready(seen)).count() < view.order.floor as usize;
-    is_fit(view, seen) && (view.count(seen.role) > 0 || short())
+    is_fit(view, seen) && (view.count(seen.role) > 0 || view.short)
 }
 
 /// Min ready gates admission beside others; while nobody is admitted, healthy is enough.

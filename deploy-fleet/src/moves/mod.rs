@@ -52,9 +52,21 @@ impl Moves {
 
 /// What to do next toward an order. Pure; in time linear in instances and slots but for sorting.
 ///
-/// `routes` is what the router does now, none where there is no router. It is safe on any observation: it never takes
-/// the known ready below the order's floor, never what is not terminating above its ceiling, stops nobody that was seen
-/// in the router's set or with requests in flight before its drain time, and launches no second writer.
+/// `routes` is what the router does now, none where there is no router. An instance is *ready* when it runs, was seen by
+/// this engine to be healthy for the min ready time and, where requests are routed, is in the router's set.
+///
+/// # Guarantees
+/// On any observation:
+/// * What is ready is not taken below the order's floor, what is not terminating not above its ceiling. Of a side with a
+///   share of the traffic as many stay ready as that needs.
+/// * Nobody is stopped who was seen in the router's set, or with requests in flight before the drain time is over. A
+///   router that cannot prove that nothing new arrives is given the whole drain time.
+/// * Who was last folded as not healthy leaves the set at once, and comes back when it is well, in every kind of order
+///   and in a pause.
+/// * A share grows only while enough of its side are ready; one that falls is never held back, but both move together.
+/// * Nothing of an exclusive workload is launched while any other instance of it is seen, in whatever state.
+/// * Who cannot be told stays as it was: it fills the ceiling and not the floor, and goes only when it is in excess and
+///   the others are enough.
 pub fn moves(order: &Order<'_>, instances: &[Instance], slots: &[Slot], routes: Option<&RouteState>) -> Moves {
     let view = View::new(order, instances, routes);
     let wanted = traffic::wanted(&view);

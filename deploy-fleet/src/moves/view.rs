@@ -3,7 +3,7 @@
 use deploy_core::time::after;
 use deploy_core::{
     Evidence, Folded, Health, Instance, InstanceId, InstanceState, Order, OrderSide, RouteState, Routed, Side, Spread,
-    Timestamp, Traffic,
+    Timestamp,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(super) struct View<'a> {
     pub lost: bool,
     /// Nobody who could serve is in the router's set.
     pub dark: bool,
+    /// Fewer are known to be ready than the floor asks for.
+    pub short: bool,
 }
 
 impl Seen<'_> {
@@ -93,7 +95,10 @@ impl<'a> View<'a> {
         let dark = routes.is_some() && !seen.iter().any(serves);
         let lost = dark && order.traffic_before.serves() && order.traffic.serves();
         let index = instances.iter().enumerate().map(|(index, instance)| (&instance.id, index)).collect();
-        Self { order, seen, index, routes, lost, dark }
+        let mut view = Self { order, seen, index, routes, lost, dark, short: false };
+        let ready = view.standing().filter(|seen| view.is_ready(seen)).count();
+        view.short = ready < order.floor as usize;
+        view
     }
 
     /// An instance by its id, with its place in the list.

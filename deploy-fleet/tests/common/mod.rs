@@ -140,7 +140,7 @@ impl Told {
     }
 
     pub fn moves(&self, world: &World) -> Moves {
-        let routes = (self.traffic != Traffic::NotRouted).then_some(&world.routes);
+        let routes = (!self.traffic.is_worker()).then_some(&world.routes);
         deploy_fleet::moves(&self.order(world), &world.instances(), &world.slots(), routes)
     }
 }
@@ -391,4 +391,26 @@ pub fn address(id: &InstanceId) -> String {
 /// The split of an order in the router's words.
 pub fn split(share: u16) -> Spread {
     Spread::Split { from: Some(side("old")), to: Some(side("new")), split: Split::percent(share) }
+}
+
+pub fn stopped(moves: &Moves) -> Vec<&str> {
+    moves.stop.iter().map(|stop| stop.instance.as_str()).collect()
+}
+
+pub fn draining(moves: &Moves) -> Vec<&str> {
+    let members = moves.routes.iter().flat_map(|routes| &routes.members);
+    members.filter(|member| member.draining.is_some()).map(|member| member.instance.as_str()).collect()
+}
+
+pub fn spread(moves: &Moves) -> Option<&Spread> {
+    moves.routes.as_ref().map(|routes| &routes.spread)
+}
+
+/// Carries out what is next until nothing is, at most 200 times.
+pub fn settle(world: &mut World, told: &Told) {
+    for _ in 0..200 {
+        let moves = told.moves(world);
+        world.carry_out(&moves);
+        world.tick(Duration::from_millis(100));
+    }
 }

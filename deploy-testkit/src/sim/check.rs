@@ -34,7 +34,7 @@ pub(crate) fn words(what: &What) -> String {
 
 /// G10: an event survives being written down.
 pub(crate) fn event(run: &mut Run, event: &Event) {
-    if run.seed % 4 != 0 {
+    if !run.seed.is_multiple_of(4) {
         return;
     }
     let again = serde_json::to_string(event).and_then(|text| serde_json::from_str::<Event>(&text));

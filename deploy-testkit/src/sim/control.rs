@@ -21,7 +21,7 @@ const PRE_STOP: Duration = Duration::from_secs(5);
 
 /// What one name was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub(super) struct Told {
     revision: RevisionId,
     replicas: u32,
     at_least: bool,

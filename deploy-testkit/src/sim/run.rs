@@ -149,7 +149,7 @@ impl Run {
         let mut deployment =
             Deployment { record, events: vec![first], tracks, signals: Vec::new(), kills: 0, asked: 0, shell: None };
         self.note(&format!("deploy {} as {id}", release.version()));
-        self.to_the_end(&mut deployment, script);
+        self.drive_to_the_end(&mut deployment, script);
         check::end(self, &deployment.record, &deployment.events);
         let status = deployment.record.status();
         self.known.add(&release, &environment)?;
@@ -164,7 +164,7 @@ impl Run {
         self.world.trail.note(self.world.now, line);
     }
 
-    fn to_the_end(&mut self, deployment: &mut Deployment, script: &Script) {
+    fn drive_to_the_end(&mut self, deployment: &mut Deployment, script: &Script) {
         let begun = self.world.now;
         self.looks = 0;
         while !deployment.record.way.is_ended() {

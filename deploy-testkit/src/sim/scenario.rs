@@ -21,7 +21,9 @@ pub fn strategy(name: &str, more: Value) -> StrategyRef {
         _ => Value::Null,
     };
     let mut settings: Map<String, Value> = base.as_object().cloned().unwrap_or_default();
-    settings.extend(more.as_object().cloned().unwrap_or_default());
+    if let Value::Object(more) = more {
+        settings.extend(more);
+    }
     StrategyRef { name: name.to_owned(), settings }
 }
 

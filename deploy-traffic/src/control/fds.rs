@@ -1,6 +1,6 @@
 //! Open files, from one process to another.
 
-use rustix::io::Errno;
+use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
@@ -49,11 +49,8 @@ fn receive_part(stream: &UnixStream, line: &mut Vec<u8>, files: &mut Vec<OwnedFd
     let mut bytes = [0; 16 * 1024];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(BATCH))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(stream.as_fd(), &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC);
-    let received = received.map_err(|error| match error {
-        Errno::INTR => io::ErrorKind::WouldBlock.into(),
-        error => io::Error::from(error),
-    })?;
+    let mut slices = [IoSliceMut::new(&mut bytes)];
+    let received = retry_on_intr(|| recvmsg(stream.as_fd(), &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC))?;
     line.extend_from_slice(&bytes[..received.bytes]);
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {

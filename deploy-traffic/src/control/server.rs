@@ -5,7 +5,7 @@ use crate::control::client::Line;
 use crate::control::elder::Elder;
 use crate::control::fds;
 use crate::control::protocol::{self, Ask, Hello};
-use crate::proxy::{Proxy, Role};
+use crate::proxy::{Proxy, Role, replaced};
 use deploy_core::{Error, Kind, Result, RouteState, TrackRef};
 use std::collections::HashMap;
 use std::fs::Permissions;
@@ -22,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a successor may take until it accepts.
 const TAKING: Duration = Duration::from_secs(30);
+
+/// How long a proxy may take to hand its ports and routes over.
+const HANDING: Duration = Duration::from_secs(5);
 
 /// What the control socket speaks for.
 #[derive(Debug)]
@@ -104,6 +107,7 @@ impl Control {
     async fn answer(&self, line: &mut Line) -> io::Result<()> {
         while let Some(request) = next(line).await? {
             let answer = match protocol::asked(&request) {
+                _ if self.replaced.is_cancelled() => protocol::answer::<()>(Err(replaced())),
                 Ok(Ask::Takeover) => return self.hand_over(line).await,
                 Ok(ask) => self.act(ask, Role::Leading).await,
                 Err(error) => protocol::answer::<()>(Err(error)),
@@ -210,7 +214,8 @@ pub(crate) async fn take_over(socket: &Path) -> Result<Handed> {
     };
     let mut stream = UnixStream::connect(socket).await.map_err(failed)?;
     stream.write_all(&protocol::ask(&Ask::Takeover)?).await.map_err(failed)?;
-    let (line, files) = fds::receive(&stream, protocol::LONGEST).await.map_err(failed)?;
+    let received = tokio::time::timeout(HANDING, fds::receive(&stream, protocol::LONGEST)).await;
+    let (line, files) = received.unwrap_or_else(|late| Err(late.into())).map_err(failed)?;
     let book = protocol::answered(&line)?;
     let port = |listener: TcpListener| Ok((listener.local_addr()?.port(), listener));
     let ports = files.into_iter().map(|file| port(file.into())).collect::<io::Result<_>>().map_err(failed)?;

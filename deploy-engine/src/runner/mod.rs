@@ -1,0 +1,102 @@
+//! One task for each deployment: it waits for its turn, then looks and acts until the deployment has ended.
+
+mod calls;
+mod effects;
+mod look;
+mod probe;
+mod session;
+mod turn;
+mod wake;
+
+pub use wake::{Wake, WakeUps};
+
+use crate::engine::Core;
+use crate::lease::Held;
+use deploy_core::{DeploymentId, Error, Kind, Result, Scope};
+use futures::FutureExt as _;
+use session::{End, Session};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+/// What a runner needs.
+pub(crate) struct Runner {
+    pub(crate) core: Arc<Core>,
+    pub(crate) id: DeploymentId,
+    pub(crate) scope: Scope,
+    pub(crate) ending: CancellationToken,
+    pub(crate) wake_ups: Arc<Mutex<WakeUps>>,
+}
+
+/// Where another engine has the lease, it is claimed again so late, or after a third of its life.
+const CLAIM: Duration = Duration::from_secs(1);
+/// After an error of the store it is asked again so late.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// Sees to a deployment until it has ended, whoever else is at work on it meanwhile.
+pub(crate) async fn run(runner: Runner) {
+    let span = tracing::info_span!("deployment", id = %runner.id, scope = %runner.scope);
+    async {
+        while let Some(again) = runner.once().await {
+            tokio::select! {
+                () = runner.ending.cancelled() => return,
+                () = tokio::time::sleep(again) => {}
+            }
+        }
+    }
+    .instrument(span)
+    .await;
+}
+
+impl Runner {
+    /// Works as long as it can. When to try again, where it is not over.
+    async fn once(&self) -> Option<Duration> {
+        let held = match self.core.leases.hold(&self.scope).await {
+            Ok(held) => held,
+            Err(error) => return self.without_lease(&error).await,
+        };
+        let worked = tokio::select! {
+            biased;
+            () = held.lost().cancelled() => Err(Error::new(Kind::Fenced, "the lease was lost")),
+            worked = AssertUnwindSafe(self.work(&held)).catch_unwind() => worked.unwrap_or_else(|_| Err(panicked())),
+        };
+        self.core.leases.give_back(held).await;
+        match worked {
+            Ok(End::Ended | End::Ending) => None,
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt) => {
+                tracing::error!(%error, "the record cannot be worked with");
+                None
+            }
+            Err(error) if error.kind() == Kind::Fenced => {
+                tracing::warn!(%error, "another engine is at work");
+                Some(self.claim_again())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "begins again");
+                Some(AFTER_ERROR)
+            }
+        }
+    }
+
+    async fn work(&self, held: &Arc<Held>) -> Result<End> {
+        Session::open(self, held).await?.drive().await
+    }
+
+    /// Another engine has it, or the store cannot be reached: tries again until it has ended.
+    async fn without_lease(&self, error: &Error) -> Option<Duration> {
+        tracing::debug!(%error, "no lease");
+        let ended = self.core.store.load(&self.id).await.is_ok_and(|record| record.status().is_final());
+        (!ended).then(|| self.claim_again())
+    }
+
+    fn claim_again(&self) -> Duration {
+        CLAIM.min(self.core.leases.ttl() / 3)
+    }
+}
+
+/// A panic of somebody's own code in this task must not leave the deployment alone.
+fn panicked() -> Error {
+    Error::new(Kind::Unclassified, "the work on the deployment panicked")
+}
