@@ -45,7 +45,7 @@ fn reason(run: &Run) -> String {
     run.history.last().unwrap().0.reason().unwrap_or_default().to_owned()
 }
 
-fn events<'a>(run: &'a Run) -> impl Iterator<Item = &'a What> {
+fn events(run: &Run) -> impl Iterator<Item = &What> {
     run.history.last().unwrap().1.iter().map(|event| &event.what)
 }
 
