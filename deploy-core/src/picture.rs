@@ -103,7 +103,7 @@ fn known_by(track: &Track) -> String {
     match (track.routed, can.evidence) {
         (false, _) => "-".into(),
         (true, Evidence::DataPlane) => can.evidence.to_string(),
-        (true, evidence) => format!("{evidence}, then {}", time::show(can.propagation)),
+        (true, evidence) => format!("{evidence}, then {}", time::show(track.followed())),
     }
 }
 

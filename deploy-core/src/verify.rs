@@ -239,33 +239,38 @@ impl Checked<'_> {
         Ok(())
     }
 
-    /// Orders need no more slots than there are, and a spare one where nothing may be unavailable.
+    /// Orders need no more slots than there are, and a spare one, or leave to be missing, where nothing may be unavailable.
     fn slots_suffice(&self, lines: &[OrderLine], taken: Taken, standing: &Standing) -> Result<()> {
-        let Some(slots) = self.capabilities.slots else { return Ok(()) };
-        let budget = &self.stage.stage.step.budget;
         let most = lines.iter().map(|line| line.from + line.to).max().unwrap_or(0);
-        if most > slots {
+        let slots = self.capabilities.slots;
+        if let Some(slots) = slots.filter(|slots| most > *slots) {
             let message =
                 format!("it needs {most} slots and there are {slots}: add slots, lower the count, or use rolling");
             return Err(Error::new(Kind::Unsupported, message));
         }
-        let stands =
-            self.stage.from.as_ref().and_then(|side| standing.counts.get(side)).is_some_and(|count| *count > 0);
-        let moves_in_place = stands && lines.iter().any(|line| line.kind == OrderKind::InPlace && line.to > 0);
-        let fixed = budget.max_unavailable.down(taken.greater()) == 0 && !self.track.exclusive;
-        if moves_in_place && fixed && most >= slots {
+        if !self.replaces_all(lines, taken, standing) {
+            return Ok(());
+        }
+        if let Some(slots) = slots.filter(|slots| most >= *slots) {
             let message = format!(
                 "all {slots} slots are taken and nothing may be unavailable: add a slot, or allow max_unavailable 1"
             );
             return Err(Error::new(Kind::Unsupported, message));
         }
-        let stands_still = moves_in_place && fixed && budget.max_surge.up(taken.greater()) == 0;
-        if stands_still {
+        if self.stage.stage.step.budget.max_surge.up(taken.greater()) == 0 {
             return Err(Error::invalid(
                 "max_surge and max_unavailable are both 0: nothing could ever move; allow one of them",
             ));
         }
         Ok(())
+    }
+
+    /// Whether one side takes the place of another that stands, and nothing may be missing meanwhile.
+    fn replaces_all(&self, lines: &[OrderLine], taken: Taken, standing: &Standing) -> bool {
+        let from = self.stage.from.as_ref().and_then(|side| standing.counts.get(side));
+        let fixed = self.stage.stage.step.budget.max_unavailable.down(taken.greater()) == 0 && !self.track.exclusive;
+        let in_place = lines.iter().any(|line| line.kind == OrderKind::InPlace && line.to > 0);
+        fixed && in_place && from.is_some_and(|count| *count > 0)
     }
 
     fn exclusive_stays_so(&self, lines: &[OrderLine]) -> Result<()> {

@@ -42,7 +42,7 @@ pub fn order<'a>(
         traffic_before: before(planned, state),
         ports: ports(planned),
         count: under_way.count,
-        floor: under_way.bounds.floor.saturating_sub(written_off.len() as u32),
+        floor: floor(under_way, written_off.len() as u32),
         ceiling: under_way.bounds.ceiling,
         max_unavailable: under_way.budget.max_unavailable.down(under_way.count),
         budget: &under_way.budget,
@@ -54,6 +54,12 @@ pub fn order<'a>(
         token: token(record, state),
         now,
     })
+}
+
+/// The floor with so many written off. The baseline does not contain them: they are taken from the counts alone.
+fn floor(order: &crate::OrderNow, written_off: u32) -> u32 {
+    let counted = (order.line.from + order.line.to).min(order.count).saturating_sub(written_off);
+    order.bounds.floor.min(counted.saturating_sub(order.budget.max_unavailable.down(order.count)))
 }
 
 /// How many of a side stand: on the way back nothing is launched of what is left.

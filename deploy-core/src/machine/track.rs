@@ -50,6 +50,10 @@ impl<'a> Sight<'a> {
         if !faults.is_empty() {
             return faults;
         }
+        let warning = self.warning();
+        if !warning.is_empty() {
+            return warning;
+        }
         if self.is_back() {
             let barring = self.barring();
             if !barring.is_empty() || self.unbarred().is_some() {
@@ -207,7 +211,7 @@ impl<'a> Sight<'a> {
             return vec![What::TrafficSeen { track: self.name.clone() }];
         }
         if self.is_held_up() || !self.is_settled() {
-            return self.warning();
+            return Vec::new();
         }
         vec![What::OrderSettled { track: self.name.clone(), line: order.line.clone(), to: order.to.clone() }]
     }

@@ -77,6 +77,10 @@ impl World {
         };
         let old = site.members.iter().filter(well).count() as u32;
         let new = routes.members.iter().filter(well).count() as u32;
+        let may_be_away = order.exclusive || order.max_unavailable >= order.count;
+        if new == 0 && old > 0 && routes.spread != Spread::None && !may_be_away {
+            self.trail.broken(now, "G8", format!("the last of {old} who serve is taken out"));
+        }
         if new < old && new < order.floor && routes.spread != Spread::None {
             let how = format!("{old} -> {new} ready in the router's set, the floor is {}", order.floor);
             self.trail.broken(now, "G1", how);

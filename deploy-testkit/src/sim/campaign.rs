@@ -22,6 +22,9 @@ pub fn play(seed: u64, profile: Profile, name: &str) -> Result<Run> {
     let replicas = 1 + dice.below(5) as u32;
     let more = dice.chance(25);
     run.deploy(made("v1", replicas, name, &Value::Null, more)?, &Script::default())?;
+    if let Some(control) = run.world.site(&scenario::track("web")?).control.as_mut().filter(|_| dice.chance(25)) {
+        control.scaler = Some((replicas, replicas * 2));
+    }
     for version in ["v2", "v3"].into_iter().take(1 + dice.below(2) as usize) {
         let benign = dice.chance(35);
         let mut settings = settings(&mut dice, name, replicas, benign);

@@ -88,6 +88,8 @@ pub struct Run {
     late: Vec<Late>,
     /// Everybody is well and reachable: nobody may be unserved.
     pub gentle: bool,
+    /// The newest engine that was told of its token being taken, by track: it decides from then on.
+    decided: BTreeMap<TrackRef, u64>,
     /// When the newest engine began; while none lives nobody new is admitted.
     pub lives_since: Timestamp,
     /// The disturbance of the script has taken place.
@@ -116,6 +118,7 @@ impl Run {
             late: Vec::new(),
             gentle: true,
             lives_since: Timestamp::MIN,
+            decided: BTreeMap::new(),
             disturbed: false,
             mishaps: Vec::new(),
             looks: 0,
@@ -226,6 +229,9 @@ impl Run {
             let event = Event { number: deployment.record.version + 1, at: now, what };
             self.note(&check::words(&event.what));
             check::event(self, &event);
+            if let What::Fenced { track } = &event.what {
+                self.decided.insert(track.clone(), self.epoch);
+            }
             deployment.record.apply(&event);
             deployment.events.push(event);
         }
@@ -350,14 +356,10 @@ impl Run {
             "a late call of engine {old} lands: {:?}",
             done.as_ref().err().map(deploy_core::Error::kind)
         ));
-        if !held && self.decided_after(track, old) {
+        let decided = self.decided.get(track).is_some_and(|epoch| *epoch > old);
+        if decided && (done.is_ok() || !held) && !matches!(late.effect, Effect::Fence { .. }) {
             self.world.trail.broken(now, "G7", format!("a late call of engine {old} was taken"));
         }
-    }
-
-    /// Whether a later engine decided anything about a track already. Its first write comes before.
-    const fn decided_after(&self, _track: &TrackRef, _epoch: u64) -> bool {
-        false
     }
 
     /// The instances that run of a workload, by side, in truth.
