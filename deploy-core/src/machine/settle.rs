@@ -80,8 +80,8 @@ impl Sight<'_> {
         }
         let written_off = self.written_off();
         self.traffic_unsettled(order)
-            .or_else(|| self.counts_unsettled(order, &written_off))
             .or_else(|| self.readiness_unsettled(order, &written_off))
+            .or_else(|| self.counts_unsettled(order, &written_off))
     }
 
     /// Whether what is seen is not older than the order: the platform's newest token is the order's, or a later one.
@@ -179,7 +179,20 @@ impl Sight<'_> {
         let lost = self.observed()?.side(side).map_or(0, |running| self.lost(order, running, written_off));
         let ready = self.ready(side, &order.line.traffic, order.budget.min_ready);
         let needed = count.saturating_sub(lost);
-        (ready < needed).then(|| format!("{ready} of {needed} are ready"))
+        (ready < needed).then(|| format!("{ready} of {needed} are ready{}", self.unhealthy_words(side)))
+    }
+
+    /// How many of a side are known to be unwell, where any are.
+    fn unhealthy_words(&self, side: &Side) -> String {
+        let instances = self.observed().and_then(|observed| observed.side(side)).map_or(&[][..], Running::instances);
+        let unwell = |instance: &&Instance| {
+            instance.runs() && self.folded(instance).is_some_and(|folded| folded.health == Health::Unhealthy)
+        };
+        match instances.iter().filter(unwell).count() {
+            0 => String::new(),
+            1 => ", 1 fails its health check".into(),
+            count => format!(", {count} fail their health check"),
+        }
     }
 
     /// Whether all that was ordered of the track stands as ordered.
