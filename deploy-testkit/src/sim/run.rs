@@ -4,7 +4,7 @@ use super::check;
 use super::dice::Dice;
 use super::scenario;
 use super::script::{Disturb, Mishap, Script};
-use super::shell::{Around, Outside, Shell, converge};
+use super::shell::{Around, Shell, converge};
 use super::world::{Profile, World};
 use deploy_core::machine::{Claim, Effect, Seen, reconcile};
 use deploy_core::planner::{self, Known};
