@@ -185,13 +185,14 @@ pub struct Bounds {
     pub ceiling: u32,
 }
 
-/// The bounds of a step's orders, of a workload's count, for a baseline and so many written off, which a baseline does
-/// not contain.
+/// The bounds of a step's orders, of a workload's count, for a baseline and so many written off.
+///
+/// Neither what is written off nor what may be unavailable is taken from the baseline: it is what is left to serve.
 pub fn bounds(lines: &[OrderLine], budget: &Budget, count: u32, baseline: u32, written_off: u32) -> Bounds {
     let totals = || lines.iter().map(|line| line.from + line.to);
     let dark = lines.iter().any(|line| line.traffic == Traffic::None);
-    let least = totals().min().unwrap_or(0).min(count).saturating_sub(written_off).min(baseline);
-    let floor = least.saturating_sub(budget.max_unavailable.down(count));
+    let least = totals().min().unwrap_or(0).min(count).saturating_sub(written_off);
+    let floor = least.saturating_sub(budget.max_unavailable.down(count)).min(baseline);
     let surge = if dark { Amount::NONE } else { budget.max_surge };
     Bounds { floor: if dark { 0 } else { floor }, ceiling: totals().max().unwrap_or(0) + surge.up(count) }
 }

@@ -316,3 +316,48 @@ fn what_is_awaited_is_said_in_one_line() {
         ]
     );
 }
+
+#[test]
+fn an_order_is_not_settled_by_what_was_seen_before_it_was_told() {
+    let mut game = Game::new(2);
+    let (plan, stable, candidate) = (game.plan.clone(), game.sides[0].clone(), game.sides[1].clone());
+    let mut look = |seconds: i64, token: Token| -> Vec<What> {
+        let spread =
+            Spread::Split { from: Some(stable.clone()), to: Some(candidate.clone()), split: Split::percent(0) };
+        let runs = observed(&[(&stable, 3), (&candidate, 1)], spread);
+        let well = Folded { health: Health::Healthy, since: at(0), fresh: true };
+        let health = runs.instances().map(|instance| (instance.id.clone(), well)).collect();
+        let seen = TrackSeen {
+            newest: Some(Token::default()),
+            fenced: true,
+            observed: Some(deploy_core::Observed { token, ..runs }),
+            health,
+            prepared: true,
+            ..TrackSeen::default()
+        };
+        let seen = Seen {
+            lease: Claim { epoch: 1, renewed_before: None },
+            tracks: [(track("web"), seen)].into(),
+            plan: Some(Ok(plan.clone())),
+            ..Seen::default()
+        };
+        let events = reconcile(&game.record, &seen, at(seconds)).events;
+        for what in &events {
+            let event = Event { number: game.record.version + 1, at: at(seconds), what: what.clone() };
+            game.record.apply(&event);
+        }
+        events
+    };
+    let settled = |events: &[What]| events.iter().any(|what| matches!(what, What::OrderSettled { .. }));
+    let (mut newest, mut before) = (Token::default(), Token::default());
+    let mut begun = false;
+    for seconds in 1..10 {
+        let events = look(seconds, before);
+        assert!(!settled(&events), "it is settled on what is older: {events:?}");
+        begun |= events.iter().any(|what| matches!(what, What::OrderBegan { .. }));
+        newest = Token::new(1, newest.generation + 100);
+        before = Token::new(0, 100);
+    }
+    assert!(begun);
+    assert!(settled(&look(11, newest)));
+}

@@ -176,6 +176,22 @@ fn a_task_that_was_recorded_and_never_started_is_barred_before_its_undo() {
 }
 
 #[test]
+fn a_task_that_still_runs_is_stopped_before_its_undo() {
+    on_all(|profile| {
+        for seed in 0..40 {
+            let mut run = serving(seed, profile, 2, "recreate");
+            let undo = json!({ "run": ["undo"] });
+            let between = json!({ "between": [{ "name": "migrate", "run": ["do"], "undo": undo }] });
+            let at = Duration::from_millis(4_000 + seed * 400);
+            let script = Script { asks: vec![(at, Ask::Rollback)], ..Script::default() };
+            run.deploy(made("v2", 2, "recreate", &between), &script).unwrap();
+            let broken = &run.world.trail.broken;
+            assert!(broken.is_empty(), "seed {seed}: {broken:?}\n{}", run.world.trail.tail(100));
+        }
+    });
+}
+
+#[test]
 fn the_bake_goes_on_where_it_was_when_engines_die_often() {
     on_all(|profile| {
         let mut run = serving(9, profile, 2, "rolling");
@@ -251,7 +267,7 @@ fn what_is_superseded_and_cannot_go_back_makes_room_at_once() {
         let forbidden = json!({ "forbidden": "the schema has changed" });
         let between = json!({ "between": [{ "name": "migrate", "run": ["do"], "undo": forbidden }], "bake": "20m" });
         let by = DeploymentId::new("d3");
-        let script = Script { disturb: Some((1, Disturb::Ask(Ask::Supersede { by }))), ..Script::default() };
+        let script = Script { disturb: Some((2, Disturb::Ask(Ask::Supersede { by }))), ..Script::default() };
         let begun = run.world.now;
         let status = run.deploy(made("v2", 3, "recreate", &between), &script).unwrap();
         assert_eq!(status, Status::Failed, "{}", run.world.trail.tail(60));
@@ -330,6 +346,11 @@ fn all_workloads_go_back_together_in_reverse() {
             .collect();
         let place = |name: &str| done.iter().position(|workload| workload == name);
         assert!(place("web") < place("api"), "{done:?}");
+        let back = || events(&run).skip_while(|what| !matches!(what, What::RollbackStarted { .. }));
+        let of = |what: &What, name: &str| what.track().is_some_and(|track| track.workload == *name);
+        let began = back().position(|what| matches!(what, What::OrderBegan { .. }) && of(what, "api"));
+        let over = back().position(|what| matches!(what, What::TrackDone { .. }) && of(what, "web"));
+        assert!(began > over, "{}", run.world.trail.tail(120));
     });
 }
 

@@ -1,8 +1,9 @@
 //! Runs drawn by a seed: releases that fail in every way, platforms that break, engines that die, people who ask.
 
 use super::dice::Dice;
-use super::run::{Mishap, Run, Script};
+use super::run::Run;
 use super::scenario::{self, release, strategy, web, with_more};
+use super::script::{Mishap, Script};
 use super::shell::Outside;
 use super::unit::Temper;
 use super::world::{Faults, Profile};

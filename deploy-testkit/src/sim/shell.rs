@@ -84,6 +84,9 @@ impl Shell {
             let Some(seen) = self.tracks.get_mut(&name) else { continue };
             seen.health = health.unwrap_or_default();
             note(seen, Call::Observe, observed.as_ref().err());
+            if observed.is_err() {
+                self.again.insert(name.clone(), after(now, Duration::from_secs(1)));
+            }
             seen.observed = observed.ok();
         }
         let gates = self.gates.iter().filter(|(_, (at, _))| *at <= now);
