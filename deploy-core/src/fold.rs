@@ -300,7 +300,9 @@ impl TrackState {
             What::Evidence { instance, .. } => {
                 self.evidence.insert(instance.clone());
             }
-            What::ConditionsChanged { conditions, .. } => self.conditions = conditions.clone(),
+            What::ConditionsChanged { conditions, .. } => {
+                (self.conditions, self.conditions_at) = (conditions.clone(), at);
+            }
             What::TroubleBegan { trouble, .. } => {
                 let since = self.troubles.get(&trouble.at).map_or(at, |(since, _)| *since);
                 self.troubles.insert(trouble.at.clone(), (since, trouble.clone()));

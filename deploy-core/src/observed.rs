@@ -173,7 +173,7 @@ pub struct Condition {
 }
 
 /// What a condition means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConditionKind {
     /// It may pass: no room, quota, a registry that cannot be reached.

@@ -250,6 +250,9 @@ pub struct TrackState {
     pub crashes: Vec<Crash>,
     /// What the platform says.
     pub conditions: Vec<Condition>,
+    /// When that was noted.
+    #[serde(default)]
+    pub conditions_at: Timestamp,
     /// What cannot be done, and since when.
     pub troubles: BTreeMap<String, (Timestamp, Trouble)>,
     /// Told that nobody of what serves is ready.

@@ -2,11 +2,13 @@
 
 use super::{Captured, Seen, TrackSeen};
 use crate::record::{Grip, Point};
+use crate::time;
 use crate::{
     Condition, Folded, Health, Instance, Kind, Observed, Record, Side, Timestamp, Track, TrackRef, TrackState, Trouble,
     Way, What,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The record, what is seen, and the time.
 #[derive(Clone, Copy)]
@@ -169,10 +171,17 @@ impl<'a> Sight<'a> {
         })
     }
 
+    /// A condition that began or ended is noted at once, other words for the same ones once a minute.
     fn conditions(self) -> Option<What> {
+        const OTHER_WORDS: Duration = Duration::from_secs(60);
         let conditions: &Vec<Condition> = &self.observed()?.conditions;
-        (*conditions != self.state.conditions)
-            .then(|| What::ConditionsChanged { track: self.name.clone(), conditions: conditions.clone() })
+        let known = &self.state.conditions;
+        let about = |conditions: &[Condition]| -> BTreeSet<_> {
+            conditions.iter().map(|one| (one.kind, one.side.clone(), one.instance.clone())).collect()
+        };
+        let due = || time::between(self.state.conditions_at, self.look.now) >= OTHER_WORDS;
+        let changed = conditions != known && (about(conditions) != about(known) || due());
+        changed.then(|| What::ConditionsChanged { track: self.name.clone(), conditions: conditions.clone() })
     }
 
     fn trouble(self) -> Option<What> {
