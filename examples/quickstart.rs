@@ -117,9 +117,9 @@ struct End {
 
 async fn play(engine: &Engine, site: &Site, load: &Running, act: &Act) -> Result<End> {
     if act.gap {
-        load.mark_gap(act.title)
+        load.mark_gap(act.title);
     } else {
-        load.mark(act.title)
+        load.mark(act.title);
     }
     let began = Instant::now();
     let record = deploy(engine, &site.release(act.version, act.strategy.clone(), &act.env)?).await?;

@@ -66,6 +66,3 @@ fn next(record: &Record, seen: &Seen, now: Timestamp) -> Vec<What> {
     ];
     steps.into_iter().map(|step| step(&look)).find(|happened| !happened.is_empty()).unwrap_or_default()
 }
-
-#[cfg(test)]
-mod tests;
