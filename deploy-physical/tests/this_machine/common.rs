@@ -114,6 +114,17 @@ impl Bench {
         .await
     }
 
+    /// The exit status of the only instance, which was told to stop, once it has ended: it stays listed as terminating.
+    pub(crate) async fn end_as_told(&self) -> String {
+        until("the instance has ended as it was told", async || {
+            let instance = self.only().await;
+            assert_eq!(instance.state, InstanceState::Terminating);
+            let exit = self.dir().join("instances").join(instance.id.as_str()).join("exit");
+            std::fs::read_to_string(exit).ok().filter(|status| status.ends_with('\n'))
+        })
+        .await
+    }
+
     /// The last lines of the only instance, once it has said something.
     pub(crate) async fn said(&self, instance: &Instance) -> Vec<String> {
         until("it has said something", async || {

@@ -41,7 +41,7 @@ async fn an_instance_outlives_its_engine_and_is_found_and_stopped_by_the_next() 
     let instance = bench.only().await;
     assert_eq!(instance.state, InstanceState::Running);
     bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("told");
-    assert_eq!(bench.end().await, InstanceState::Exited(Exit { code: None, signal: Some(15) }));
+    assert_eq!(bench.end_as_told().await, "143\n", "128 + SIGTERM");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_launch_that_was_cut_off_is_told_as_ended_and_makes_room() {
     let instance = bench.launched(command(&["/bin/sleep", "600"])).await;
     let dir = bench.dir().join("instances").join(instance.id.as_str());
     bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("told");
-    bench.end().await;
+    bench.end_as_told().await;
     for file in ["process", "exit", "stopping"] {
         std::fs::remove_file(dir.join(file)).expect("as if it had never come to run");
     }

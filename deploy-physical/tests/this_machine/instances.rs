@@ -19,7 +19,7 @@ async fn an_instance_runs_in_its_slot_and_goes_when_it_is_told_to() {
     assert!(instance.started.is_some() && !instance.admitted);
 
     bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("told");
-    assert_eq!(bench.end().await, InstanceState::Exited(Exit { code: None, signal: Some(15) }));
+    assert_eq!(bench.end_as_told().await, "143\n", "128 + SIGTERM");
     bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("removed");
     assert!(bench.list().await.is_empty());
     bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("gone is no error");
@@ -35,7 +35,7 @@ async fn one_that_does_not_listen_is_killed_after_its_grace_with_all_it_left() {
     bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("its grace is not over");
     assert_eq!(bench.only().await.state, InstanceState::Terminating);
     bench.machine.stop(&bench.track, &instance.id, Duration::ZERO, TOKEN).await.expect("killed");
-    assert_eq!(bench.end().await, InstanceState::Exited(Exit { code: None, signal: Some(9) }));
+    assert_eq!(bench.end_as_told().await, "137\n", "128 + SIGKILL");
     until("its child is gone", async || (!is_alive(child)).then_some(())).await;
 }
 
@@ -52,7 +52,7 @@ async fn launching_is_idempotent_by_slot_and_refuses_another_revision_there() {
     let refused = bench.machine.launch(&slot, &other, TOKEN).await.expect_err("taken");
     assert_eq!(refused.kind(), Kind::Busy, "{refused}");
     bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("told");
-    assert!(matches!(bench.end().await, InstanceState::Exited(_)));
+    bench.end_as_told().await;
     bench.machine.launch(&slot, &one, TOKEN).await.expect("it was launched, and ended");
     assert_eq!(bench.only().await.id, instance.id, "what ended is not launched again before it is removed");
 }
