@@ -104,7 +104,7 @@ async fn a_forgotten_workload_leaves_what_it_shared_and_the_fence() {
     assert_eq!(refused.kind(), Kind::Busy);
     until("it has shared", async || bench.dir().join("shared/data").exists().then_some(())).await;
     bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("told");
-    bench.end().await;
+    bench.end_as_told().await;
     bench.machine.remove(&bench.track, TOKEN).await.expect("forgotten");
     assert_eq!(names(bench.dir()), ["lock", "shared", "token"]);
     assert_eq!(bench.machine.token(&bench.track).await.expect("the fence"), TOKEN);

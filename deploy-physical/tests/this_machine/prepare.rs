@@ -66,7 +66,7 @@ async fn a_single_binary_and_a_directory_run_too() {
     let instance = bench.launched(artifact(&single, &[])).await;
     assert!(bench.said(&instance).await[0].contains("/app  in "));
     bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("told");
-    bench.end().await;
+    bench.end_as_told().await;
     bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("removed");
 
     let dir = bench.root.path().join("dir");
