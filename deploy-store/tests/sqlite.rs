@@ -229,7 +229,9 @@ const CHILD: &str = "DEPLOY_STORE_TEST_FILE";
 #[tokio::test]
 #[ignore = "needs a parent (it is the writer that a test kills)"]
 async fn a_writer_until_it_is_killed() {
-    let store = Sqlite::open(std::env::var(CHILD).expect("the parent says where")).await.unwrap();
+    // Not a test of its own: without its parent there is nothing to write to.
+    let Ok(path) = std::env::var(CHILD) else { return };
+    let store = Sqlite::open(path).await.unwrap();
     let epoch = store.claim(&scope(), "child", HOUR, 0).await.unwrap().epoch;
     let mut version = store.load(&"d1".into()).await.unwrap().version;
     loop {
