@@ -2,7 +2,7 @@
 
 use crate::{
     Capabilities, Error, Instance, InstanceId, Kind, Observed, Order, Result, Revision, TaskAct, TaskOutcome, TaskRun,
-    Token, TrackRef, Turn,
+    Token, Track, TrackRef, Turn,
 };
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -49,6 +49,15 @@ pub trait Deployer: Debug + Send + Sync {
     /// # Cancel safety
     /// May be dropped at any await; the next call goes on from what is seen then.
     async fn converge(&self, order: &Order<'_>) -> Result<Turn>;
+
+    /// Refuses a planned track for what the platform knows now, before anything is touched: a port that is taken. Nothing
+    /// changes. The default refuses nothing.
+    ///
+    /// # Errors
+    /// `Invalid`, `Denied`, `Unsupported`: what, where, and what to do.
+    async fn check(&self, _track: &TrackRef, _planned: &Track) -> Result<()> {
+        Ok(())
+    }
 
     /// Raises the mark, so that older tokens are refused from now on, and returns the newest that stands.
     /// The default writes nothing: the first `converge` does.

@@ -44,6 +44,14 @@ pub trait Router: Debug + Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> RouterCapabilities;
 
+    /// Whether a workload's ports can be listened on; nothing changes. The default does not know before it is tried.
+    ///
+    /// # Errors
+    /// `Invalid` for a port that is taken, `Denied` for one that this user may not open.
+    async fn can_listen(&self, _track: &TrackRef, _ports: &[u16]) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes it so.
     ///
     /// # Errors

@@ -153,6 +153,13 @@ pub struct InstanceSpec {
 }
 
 impl InstanceSpec {
+    /// The numbers of all ports, the routed one first.
+    pub fn port_numbers(&self) -> Vec<u16> {
+        let routed = self.routed_port().map(|(_, port)| port);
+        let rest = self.ports.values().copied().filter(|port| Some(*port) != routed);
+        routed.into_iter().chain(rest).collect()
+    }
+
     /// The routed port's name and number.
     pub fn routed_port(&self) -> Option<(&Name, u16)> {
         let named = self.ports.iter().find(|(name, _)| *name == "http");

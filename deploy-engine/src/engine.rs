@@ -10,7 +10,7 @@ use crate::{Timeouts, history};
 use deploy_core::planner::{self, Known, Planning};
 use deploy_core::{
     Actor, Capabilities, Deployer, DeploymentId, Error, Event, Filter, Judge, Kind, MetricSource, Name, Observed, Plan,
-    Record, Release, Result, Scope, Store, Strategies, Timestamp, TrackRef, What,
+    Record, Release, Result, Scope, Store, Strategies, Timestamp, Track, TrackRef, What,
 };
 use futures::future::try_join_all;
 use std::collections::BTreeMap;
@@ -220,7 +220,12 @@ impl Core {
         };
         let plan = planner::plan(&planning)?;
         self.can_hold(&plan)?;
+        try_join_all(plan.tracks.iter().map(|(track, planned)| self.check(track, planned))).await?;
         Ok(plan)
+    }
+
+    async fn check(&self, track: &TrackRef, planned: &Track) -> Result<()> {
+        self.deployer(track).check(track, planned).await
     }
 
     async fn platform(&self, track: TrackRef) -> Result<Platform> {

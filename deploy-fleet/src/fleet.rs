@@ -4,7 +4,8 @@ use crate::{capabilities, observe, turn};
 use async_trait::async_trait;
 use deploy_core::{
     Capabilities, Deployer, Error, Instance, InstanceId, Instances, Kind, Observed, Order, Result, Revision,
-    RevisionId, RouteState, Router, RouterCapabilities, Routes, TaskAct, TaskOutcome, TaskRun, Token, TrackRef, Turn,
+    RevisionId, RouteState, Router, RouterCapabilities, Routes, TaskAct, TaskOutcome, TaskRun, Token, Track, TrackRef,
+    Turn,
 };
 use futures::future::{try_join, try_join3, try_join4};
 use futures::stream::BoxStream;
@@ -97,6 +98,14 @@ impl<I: Instances, R: Router> Deployer for Fleet<I, R> {
     /// May be dropped at any await; the next call goes on from what is seen then.
     async fn converge(&self, order: &Order<'_>) -> Result<Turn> {
         turn::take(self, order).await
+    }
+
+    async fn check(&self, track: &TrackRef, planned: &Track) -> Result<()> {
+        let spec = planned.candidate.as_ref().and_then(|party| party.revision.spec.as_deref());
+        match (&self.router, spec) {
+            (Some(router), Some(spec)) if planned.routed => router.can_listen(track, &spec.port_numbers()).await,
+            _ => Ok(()),
+        }
     }
 
     async fn fence(&self, track: &TrackRef, token: Token) -> Result<Token> {

@@ -68,6 +68,10 @@ impl Router for EmbeddedProxy {
         proxy::capabilities(false)
     }
 
+    async fn can_listen(&self, track: &TrackRef, ports: &[u16]) -> Result<()> {
+        self.0.can_listen(track, ports)
+    }
+
     async fn apply(&self, routes: &Routes) -> Result<()> {
         self.0.apply(routes.clone()).await
     }

@@ -139,6 +139,18 @@ impl Proxy {
         Ok(opened)
     }
 
+    /// Whether a workload's ports are its own already, or free: tried by opening them for a moment.
+    pub(crate) fn can_listen(&self, track: &TrackRef, ports: &[u16]) -> Result<()> {
+        let open = self.served(track).port_numbers();
+        for port in ports.iter().filter(|port| !open.contains(port)) {
+            if let Some(holder) = lock(&self.book).holder(*port, track) {
+                return Err(Error::invalid(format!("port {port} is that of {holder}")).with("track", track));
+            }
+            Port::bind(self.shared.config.bind, *port, track)?;
+        }
+        Ok(())
+    }
+
     fn wanted_ports(&self, book: &Book, routes: &Routes) -> Result<Vec<u16>> {
         let known = book.page(&routes.track).map_or(&[][..], |page| &page.ports);
         if routes.ports.is_empty() {

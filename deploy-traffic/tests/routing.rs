@@ -165,6 +165,22 @@ async fn a_taken_port_is_told_and_nothing_has_changed() {
 }
 
 #[tokio::test]
+async fn whether_a_port_is_free_is_known_before_anything_changes() {
+    let two = Two::start().await;
+    let own = two.proxy.addresses(&track())[0].port();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let error = two.proxy.can_listen(&track(), &[own, port]).await.unwrap_err();
+    assert_eq!(error.message(), format!("port {port} on 127.0.0.1 is taken by another program"));
+    drop(taken);
+    two.proxy.can_listen(&track(), &[own, port]).await.unwrap();
+    assert_eq!(two.proxy.addresses(&track()).len(), 1, "nothing was opened");
+    let api = "shop/production/api@here".parse().unwrap();
+    let error = two.proxy.can_listen(&api, &[own]).await.unwrap_err();
+    assert_eq!(error.message(), format!("port {own} is that of {}", track()));
+}
+
+#[tokio::test]
 async fn ports_of_another_workload_and_named_twice_are_refused() {
     let two = Two::start().await;
     let port = two.proxy.addresses(&track())[0].port();

@@ -26,6 +26,8 @@ pub enum Operation {
     Capabilities,
     /// Say what runs.
     Observe,
+    /// Refuse what cannot be.
+    Check,
     /// List instances for people.
     Instances,
     /// Give the last lines of a log.
@@ -50,6 +52,7 @@ impl Operation {
         match self {
             Self::Capabilities => "capabilities",
             Self::Observe => "observe",
+            Self::Check => "check",
             Self::Instances => "instances",
             Self::Logs => "logs",
             Self::Fence => "fence",
@@ -118,6 +121,10 @@ macro_rules! deployer {
 
             async fn observe(&self, track: &TrackRef) -> Result<deploy_core::Observed> {
                 self.read(Operation::Observe, track, || self.inner().observe(track)).await
+            }
+
+            async fn check(&self, track: &TrackRef, planned: &deploy_core::Track) -> Result<()> {
+                self.read(Operation::Check, track, || self.inner().check(track, planned)).await
             }
 
             async fn instances(&self, track: &TrackRef) -> Result<Vec<deploy_core::Instance>> {

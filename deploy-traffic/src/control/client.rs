@@ -144,6 +144,10 @@ impl Router for ProxyClient {
         proxy::capabilities(true)
     }
 
+    async fn can_listen(&self, track: &TrackRef, ports: &[u16]) -> Result<()> {
+        self.ask(Ask::CanListen { track: track.clone(), ports: ports.to_vec() }).await
+    }
+
     async fn apply(&self, routes: &Routes) -> Result<()> {
         self.ask(Ask::Apply { routes: routes.clone() }).await
     }

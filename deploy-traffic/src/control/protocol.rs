@@ -16,6 +16,7 @@ pub(crate) const LONGEST: u64 = 16 * 1024 * 1024;
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Ask {
     Hello,
+    CanListen { track: TrackRef, ports: Vec<u16> },
     Apply { routes: Routes },
     Observe { track: TrackRef },
     Fence { track: TrackRef, token: Token },

@@ -120,6 +120,7 @@ impl Control {
     async fn act(&self, ask: Ask, role: Role) -> Vec<u8> {
         match ask {
             Ask::Hello => protocol::answer(Ok(Hello { version: protocol::VERSION, pid: std::process::id() })),
+            Ask::CanListen { track, ports } => protocol::answer(self.proxy.can_listen(&track, &ports)),
             Ask::Apply { .. } => protocol::answer(self.apply(ask, role).await),
             Ask::Observe { track } => protocol::answer(self.observe(track, role).await),
             Ask::Fence { track, token } => protocol::answer(self.proxy.fence(track, token).await),
