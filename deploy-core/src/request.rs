@@ -30,6 +30,10 @@ pub struct Request {
     /// A pause ends by itself after so long. Default 1 h.
     #[serde(with = "human")]
     pub pause: Duration,
+    /// A platform's trouble that may pass is tried again for so long while a stage stands still for it; then it
+    /// pauses. Default 5 min; a stage's own deadline goes before it.
+    #[serde(default = "retry", with = "human")]
+    pub retry: Duration,
     /// So many crashes of a candidate's instances within 10 min, or of one slot in a stage, end the wait. Default 3.
     pub crash_limit: u32,
 }
@@ -58,6 +62,10 @@ pub enum OnFailure {
     Pause,
 }
 
+const fn retry() -> Duration {
+    Duration::from_secs(300)
+}
+
 impl Request {
     /// A release for an environment, everything else by default.
     pub fn new(release: Release, environment: Name) -> Self {
@@ -71,6 +79,7 @@ impl Request {
             on_failure: OnFailure::GoBack,
             pending: hour,
             pause: hour,
+            retry: retry(),
             crash_limit: 3,
         }
     }

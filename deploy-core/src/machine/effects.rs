@@ -176,6 +176,7 @@ impl Sight<'_> {
             at.push(time::after(self.state.since, Duration::from_secs(30)));
         }
         at.extend(self.task_wake());
+        at.extend(self.retry_wake());
         at.extend(self.readiness_wake());
         at
     }

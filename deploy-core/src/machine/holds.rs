@@ -23,7 +23,7 @@ impl Sight<'_> {
             return Vec::new();
         }
         match &stage.stage.holds.gate {
-            Some(gate) if !self.is_promoted() => {
+            Some(gate) if !self.is_promoted() && !self.is_open(gate) => {
                 let deadline = time::after(self.look.now, gate.deadline);
                 let (track, key) = (Some(self.name.clone()), self.gate_key(gate));
                 vec![What::GateAsked { track, key, name: gate.name.to_string(), deadline }]
@@ -34,6 +34,14 @@ impl Sight<'_> {
 
     fn passed(&self) -> Vec<What> {
         vec![What::StagePassed { track: self.name.clone(), index: self.state.stage }]
+    }
+
+    /// What fell out of settled while a gate was asked settles again first, within a deadline of its own.
+    fn passed_if_settled(&self) -> Vec<What> {
+        match self.unsettled() {
+            None => self.passed(),
+            Some(reason) => vec![What::Unsettled { track: self.name.clone(), reason }],
+        }
     }
 
     fn is_promoted(&self) -> bool {
@@ -89,14 +97,14 @@ impl Sight<'_> {
         let key = self.gate_key(gate);
         let Some(asked) = self.record().gates.get(&key) else { return self.passed() };
         if self.is_promoted() {
-            return if self.is_settled() { self.passed() } else { Vec::new() };
+            return self.passed_if_settled();
         }
         match (&asked.decision, self.look.seen.gates.get(&key)) {
             (Some(Decision::Closed(why)), _) => {
                 self.fail(&format!("gate {} is closed: {why}", gate.name), Disposition::Candidate)
             }
-            (Some(_), _) if self.is_settled() && !self.is_held_up() => self.passed(),
-            (Some(_), _) => Vec::new(),
+            (Some(_), _) if self.is_held_up() => Vec::new(),
+            (Some(_), _) => self.passed_if_settled(),
             (None, Some(decision)) if *decision != Decision::Waiting => {
                 vec![What::GateDecided { track: Some(self.name.clone()), key, decision: decision.clone() }]
             }
@@ -105,6 +113,11 @@ impl Sight<'_> {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn is_open(&self, gate: &crate::GateSpec) -> bool {
+        let asked = self.record().gates.get(&self.gate_key(gate));
+        asked.is_some_and(|asked| asked.decision == Some(Decision::Open))
     }
 
     /// The stable key of a stage's gate.

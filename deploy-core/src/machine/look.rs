@@ -4,10 +4,9 @@ use super::{Captured, Seen, TrackSeen};
 use crate::record::{Grip, Point};
 use crate::time;
 use crate::{
-    Condition, Folded, Health, Instance, Kind, Observed, Record, Side, Timestamp, Track, TrackRef, TrackState, Trouble,
-    Way, What,
+    Condition, Folded, Health, Instance, Observed, Record, Side, Timestamp, Track, TrackRef, TrackState, Way, What,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The record, what is seen, and the time.
@@ -64,11 +63,6 @@ impl<'a> Look<'a> {
     /// What is noted whichever way it goes: health, ends, conditions, troubles.
     pub(super) fn notes(&self) -> Vec<What> {
         self.sights().map(Sight::notes).find(|notes| !notes.is_empty()).unwrap_or_else(|| self.unheld_troubles())
-    }
-
-    /// Troubles of platforms that could not be observed, or are not held yet.
-    fn unheld_troubles(&self) -> Vec<What> {
-        self.all_sights().filter(|sight| !sight.is_observed()).find_map(Sight::trouble).into_iter().collect()
     }
 }
 
@@ -182,24 +176,5 @@ impl<'a> Sight<'a> {
         let due = || time::between(self.state.conditions_at, self.look.now) >= OTHER_WORDS;
         let changed = conditions != known && (about(conditions) != about(known) || due());
         changed.then(|| What::ConditionsChanged { track: self.name.clone(), conditions: conditions.clone() })
-    }
-
-    fn trouble(self) -> Option<What> {
-        let mut now: BTreeMap<String, Trouble> =
-            self.seen.troubles.iter().map(|trouble| (trouble.at.clone(), trouble.clone())).collect();
-        for (call, problem) in &self.seen.problems {
-            let at = format!("{call:?}").to_lowercase();
-            now.insert(at.clone(), Trouble { at, kind: problem.kind, message: problem.message.clone() });
-        }
-        let begun = now.values().find(|trouble| self.known_trouble(&trouble.at) != Some(trouble.kind));
-        if let Some(trouble) = begun {
-            return Some(What::TroubleBegan { track: self.name.clone(), trouble: trouble.clone() });
-        }
-        let ended = self.state.troubles.keys().find(|at| !now.contains_key(*at))?;
-        Some(What::TroubleEnded { track: self.name.clone(), place: ended.clone() })
-    }
-
-    fn known_trouble(&self, at: &str) -> Option<Kind> {
-        self.state.troubles.get(at).map(|(_, trouble)| trouble.kind)
     }
 }

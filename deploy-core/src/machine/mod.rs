@@ -20,6 +20,7 @@ mod settle;
 mod signals;
 mod tasks;
 mod track;
+mod troubles;
 mod wide;
 
 pub use order::order;

@@ -43,6 +43,10 @@ impl<'a> Sight<'a> {
         if !late.is_empty() {
             return late;
         }
+        let tried = self.tried_enough();
+        if !tried.is_empty() {
+            return tried;
+        }
         if !self.is_observed() {
             return self.nothing_left();
         }

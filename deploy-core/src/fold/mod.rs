@@ -1,10 +1,12 @@
 //! Folding events into the record.
 
-use crate::orders::{OrderNow, Standing};
-use crate::record::{Crash, GateState, Grip, Judged, Pause, Point, TaskState, TrackState};
+mod track;
+
+use crate::orders::Standing;
+use crate::record::{GateState, Grip, Pause, Point, TaskState, TrackState};
 use crate::{
-    Ask, DeploymentId, Error, Event, Kind, Plan, Record, Result, Signal, Status, TaskOutcome, Timestamp, TrackRef,
-    Verdict, Way, What, time,
+    Ask, DeploymentId, Error, Event, Kind, Plan, Record, Result, Signal, Status, TaskOutcome, Timestamp, TrackRef, Way,
+    What, time,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -106,6 +108,7 @@ impl Record {
             _ => {
                 let earns_until = self.paused.as_ref().map_or(at, |pause| pause.since);
                 if let Some(track) = what.track() {
+                    self.grant_again(track, what, at);
                     self.with(track, |state| state.take(what, at, earns_until));
                     self.note_judge(track, what);
                 }
@@ -127,6 +130,20 @@ impl Record {
         let stage = self.track(track).and_then(|(planned, state)| self.stage(planned, state));
         let judging = stage.is_some_and(|stage| stage.stage.holds.judge.is_some());
         self.with(track, |state| state.judging = judging);
+    }
+
+    /// A gate's wait is no part of its stage's deadline: what fell out of settled meanwhile has the whole of it again.
+    fn grant_again(&mut self, track: &TrackRef, what: &What, at: Timestamp) {
+        let gated = self.tracks.get(track).is_some_and(|state| state.point == Point::Gate);
+        if gated && matches!(what, What::Unsettled { .. }) {
+            let deadline = self.step_deadline(track);
+            self.with(track, |state| state.deadline = deadline.map(|deadline| time::after(at, deadline)));
+        }
+    }
+
+    fn step_deadline(&self, track: &TrackRef) -> Option<Duration> {
+        let (planned, state) = self.track(track)?;
+        self.stage(planned, state).map(|stage| stage.stage.step.deadline)
     }
 
     fn signalled(&mut self, signal: &Signal) {
@@ -178,10 +195,11 @@ impl Record {
 
     fn resumed(&mut self, at: Timestamp) {
         let Some(pause) = self.paused.take() else { return };
+        let again = self.resume_tracks(&pause, at);
         let span = time::between(pause.since, at);
         match &mut self.way {
             Way::Forward { deadline } | Way::After { deadline } | Way::Back { deadline, .. } => {
-                *deadline = time::after(*deadline, span);
+                *deadline = time::after(*deadline, span + again);
             }
             Way::Pending { deadline } => *deadline = deadline.map(|deadline| time::after(deadline, span)),
             Way::Ended { .. } => {}
@@ -189,9 +207,22 @@ impl Record {
         for gate in self.gates.values_mut().filter(|gate| gate.decision.is_none()) {
             gate.deadline = time::after(gate.deadline, span);
         }
-        for state in self.tracks.values_mut() {
-            state.resumed(pause.since, span, at);
+    }
+
+    /// Deadlines move by the time the pause lasted; a stage that was late already has the whole of its own again, and
+    /// the most of these is returned.
+    fn resume_tracks(&mut self, pause: &Pause, at: Timestamp) -> Duration {
+        let late = |state: &TrackState| state.deadline.is_some_and(|deadline| deadline <= pause.since);
+        let late: BTreeMap<_, _> = self
+            .tracks
+            .iter()
+            .filter(|(_, state)| late(state))
+            .filter_map(|(track, _)| Some((track.clone(), self.step_deadline(track)?)))
+            .collect();
+        for (track, state) in &mut self.tracks {
+            state.resumed(pause.since, at, late.get(track).copied());
         }
+        late.into_values().max().unwrap_or_default()
     }
 
     fn go_back(
@@ -236,176 +267,5 @@ impl Record {
             all += total as f64;
         }
         if all == 0.0 { 0 } else { ((done / all) * 100.0).min(99.0) as u8 }
-    }
-}
-
-impl TrackState {
-    fn take(&mut self, what: &What, at: Timestamp, earns_until: Timestamp) {
-        match what {
-            What::TokenRead { newest, .. } => {
-                self.generation = self.generation.max(newest.generation) + 1;
-                self.grip = Grip::Read;
-            }
-            What::Fenced { .. } => self.grip = Grip::Held,
-            What::Prepared { .. } => self.prepared = true,
-            What::StageBegan { index, taken, baseline, lines, deadline, .. } => {
-                self.stage = *index;
-                self.stage_began = at;
-                self.taken = *taken;
-                self.baseline = *baseline;
-                self.lines = lines.clone();
-                self.deadline = Some(*deadline);
-                self.earned = Duration::ZERO;
-                self.judged = None;
-                self.promoted = false;
-                self.flaps.clear();
-                self.reach(Point::Before(0), at);
-            }
-            What::CountRaised { taken, lines, .. } => {
-                self.earn(earns_until);
-                self.taken = *taken;
-                self.lines = lines.clone();
-                self.reach(Point::Next(0), at);
-            }
-            What::OrderBegan { order, .. } => self.order_began(order, at),
-            What::TrafficSeen { .. } => self.traffic_seen = Some(at),
-            What::OrderSettled { .. } => {
-                let next = match self.point {
-                    Point::Order(index) if index + 1 < self.lines.len() => Point::Next(index + 1),
-                    _ => Point::After(0),
-                };
-                self.reach(next, at);
-            }
-            What::Settled { .. } => self.reach(Point::Bake, at),
-            What::Unsettled { .. } => {
-                self.earn(earns_until);
-                self.reach(Point::Order(self.lines.len().saturating_sub(1)), at);
-            }
-            What::Judged { interval, state, verdict, .. } => {
-                let judged = Judged { interval: *interval, at, state: state.clone(), verdict: verdict.clone() };
-                self.judged(judged, at);
-            }
-            What::StagePassed { .. } => {
-                self.stage += 1;
-                self.reach(Point::Idle, at);
-            }
-            What::TrackDone { .. } => self.reach(Point::Done, at),
-            What::HealthChanged { instance, folded, .. } => self.health_changed(instance, *folded),
-            What::InstanceEnded { instance, side, slot, exit, .. } => {
-                self.ended.insert(instance.clone());
-                self.evidence.insert(instance.clone());
-                let words = exit.to_string();
-                self.crashes.push(Crash { slot: slot.clone(), side: side.clone(), at, words });
-            }
-            What::Evidence { instance, .. } => {
-                self.evidence.insert(instance.clone());
-            }
-            What::ConditionsChanged { conditions, .. } => {
-                (self.conditions, self.conditions_at) = (conditions.clone(), at);
-            }
-            What::TroubleBegan { trouble, .. } => {
-                let since = self.troubles.get(&trouble.at).map_or(at, |(since, _)| *since);
-                self.troubles.insert(trouble.at.clone(), (since, trouble.clone()));
-            }
-            What::TroubleEnded { place, .. } => {
-                self.troubles.remove(place);
-            }
-            What::Warned { .. } => self.warned = true,
-            _ => {}
-        }
-    }
-
-    fn reach(&mut self, point: Point, at: Timestamp) {
-        self.point = point;
-        self.since = at;
-    }
-
-    fn begin_leg(&mut self, at: Timestamp) {
-        self.stage = 0;
-        self.lines.clear();
-        self.promoted = false;
-        self.deadline = None;
-        self.troubles.clear();
-        self.warned = false;
-        self.reach(Point::Idle, at);
-    }
-
-    fn task_done(&mut self, at: Timestamp) {
-        match self.point {
-            Point::Before(index) => self.reach(Point::Before(index + 1), at),
-            Point::After(index) => self.reach(Point::After(index + 1), at),
-            _ => {}
-        }
-    }
-
-    fn order_began(&mut self, order: &OrderNow, at: Timestamp) {
-        self.touched = true;
-        self.generation += 1;
-        self.traffic_seen = None;
-        self.standing_before = self.standing.clone();
-        let counts = [(&order.from, order.line.from), (&order.to, order.line.to)];
-        self.standing.counts = counts.into_iter().filter_map(|(side, count)| Some((side.clone()?, count))).collect();
-        if !order.line.traffic.is_worker() {
-            self.standing.spread = order.frame().spread(&order.line.traffic);
-        }
-        self.order = Some(order.clone());
-        self.reach(Point::Order(order.index), at);
-    }
-
-    fn health_changed(&mut self, instance: &crate::InstanceId, folded: Option<crate::Folded>) {
-        let Some(folded) = folded else {
-            self.health.remove(instance);
-            return;
-        };
-        let before = self.health.insert(instance.clone(), folded);
-        if before.is_some_and(|before| before.health != folded.health) {
-            *self.flaps.entry(instance.clone()).or_default() += 1;
-        }
-    }
-
-    /// A pass earns the interval, anything else earns nothing.
-    fn judged(&mut self, judged: Judged, at: Timestamp) {
-        if judged.verdict == Verdict::Pass && self.point == Point::Bake {
-            self.earned += time::between(self.since, at);
-        }
-        self.since = at;
-        self.intervals = judged.interval;
-        self.judged = Some(judged);
-    }
-
-    /// Keeps what the bake has earned so far. An interval that was not judged to its end is void.
-    fn earn(&mut self, until: Timestamp) {
-        match self.point {
-            Point::Bake if self.judging => self.intervals += 1,
-            Point::Bake => self.earned += time::between(self.since, until),
-            _ => {}
-        }
-    }
-
-    /// A gap between engines earns nothing: the bake keeps what it had at the last renewal.
-    fn void_gap(&mut self, renewed: Option<Timestamp>, at: Timestamp) {
-        if self.point == Point::Bake {
-            let until = renewed.unwrap_or(self.since).max(self.since).min(at);
-            self.earn(until);
-            self.since = at;
-        }
-    }
-
-    fn resumed(&mut self, paused: Timestamp, span: Duration, at: Timestamp) {
-        self.deadline = self.deadline.map(|deadline| time::after(deadline, span));
-        self.troubles.clear();
-        if self.point == Point::Bake {
-            self.earn(paused.max(self.since));
-            self.since = at;
-        }
-    }
-
-    fn part_of_stage(&self) -> f64 {
-        let steps = self.lines.len() as f64 + 1.0;
-        match self.point {
-            Point::Next(index) | Point::Order(index) => index as f64 / steps,
-            Point::After(_) | Point::Bake | Point::Gate => self.lines.len() as f64 / steps,
-            _ => 0.0,
-        }
     }
 }
