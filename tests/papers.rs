@@ -63,13 +63,24 @@ fn the_walk_of_one_deployment_is_short_and_names_what_is_there() {
 
 #[test]
 fn the_tests_that_show_the_guarantees_are_there() {
-    let table = between("docs/ARCHITECTURE.md", "## Guarantees", "## One deployment").concat();
+    let named = named_tests(&between("docs/ARCHITECTURE.md", "## Guarantees", "## One deployment").concat());
+    assert!(named > 10, "{named}");
+}
+
+#[test]
+fn every_scenario_has_a_test() {
+    let named = named_tests(&text("docs/scenarios.md"));
+    assert!(named >= 47, "{named}");
+}
+
+/// How many tests a page names; each is there.
+fn named_tests(page: &str) -> usize {
     let tests = sources(|path| path.components().any(|part| part.as_os_str() == "tests"));
-    let named: Vec<_> = table.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() > 3).collect();
-    assert!(named.len() > 10, "{named:?}");
-    for name in named {
+    let named: Vec<_> = page.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() > 3).collect();
+    for name in &named {
         assert!(tests.iter().any(|text| text.contains(&format!("fn {name}("))), "{name} is not there");
     }
+    named.len()
 }
 
 /// The text of every source of the workspace's libraries that is wanted.
