@@ -6,6 +6,7 @@ mod checks;
 mod deny;
 mod examples;
 mod floors;
+mod mutants;
 mod needs;
 mod place;
 mod report;
@@ -22,6 +23,7 @@ const HELP: &str = "\
 cargo xtask test    all tests: unit, integration, live ones that can run here, doctests, examples
 cargo xtask soak    the long form; writes docs/reports/soak-<time>.md   [DEPLOY_SEED=n repeats one]
 cargo xtask ci      test, and before it formatting, lints, docs, floors, licences, bans, sources, advisories
+cargo xtask mutants each guard taken away in turn: the test that caught it [or those whose guard contains the words]
 cargo xtask floors  who may know whom, alone: seconds
 
 The last line of each is `N passed, M failed`. With CI=true a suite that could not run counts as failed.
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     match command.as_str() {
         "test" => tests::all(&place, &mut report),
         "soak" => soak::all(&place, &mut report),
+        "mutants" => mutants::try_all(&place, &mut report, std::env::args().nth(2).as_deref()),
         "floors" => floors::all(&place, &mut report),
         "ci" => {
             checks::all(&place, &mut report);

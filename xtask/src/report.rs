@@ -44,6 +44,19 @@ impl Report {
         }
     }
 
+    /// Takes what could not even be tried.
+    pub(crate) fn broken(&mut self, name: &str, why: &str) {
+        println!("FAILED {name}: {why}");
+        self.counted(name, false);
+    }
+
+    /// Counts one thing that was tried.
+    pub(crate) fn counted(&mut self, name: &str, passed: bool) {
+        self.tally.passed += u64::from(passed);
+        self.tally.failed += u64::from(!passed);
+        self.failures.extend((!passed).then(|| name.to_owned()));
+    }
+
     /// Runs one thing that counts as one test.
     pub(crate) fn one(&mut self, place: &Place, name: &str, command: &mut Command, limit: Duration) {
         if self.check(place, name, command, limit).success {
