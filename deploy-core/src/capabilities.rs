@@ -67,6 +67,8 @@ pub struct Capabilities {
     pub survives_engine: bool,
     /// Runs tasks.
     pub tasks: bool,
+    /// Holds instances to what their spec says of resources.
+    pub resources: bool,
     /// Can make an autoscaler follow the traffic.
     pub autoscaler: bool,
     /// Who probes.
@@ -94,6 +96,7 @@ impl Capabilities {
             relaunch_adopted: false,
             survives_engine: true,
             tasks: true,
+            resources: true,
             autoscaler: false,
             prober: Prober::Engine,
             propagation: Duration::ZERO,

@@ -44,6 +44,8 @@ pub struct InstancesCapabilities {
     pub relaunch_adopted: bool,
     /// Runs tasks.
     pub tasks: bool,
+    /// Holds instances to what their spec says of resources.
+    pub resources: bool,
     /// Gives hints by `changes`.
     pub hints: bool,
 }

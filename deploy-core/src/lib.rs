@@ -226,4 +226,4 @@ pub use time::Timestamp;
 pub use token::Token;
 pub use traffic::{Evidence, Match, Split, Sticky, Traffic};
 pub use waiting::Waiting;
-pub use workload::{FileSource, InstanceSpec, Resources, Source, StrategyRef, Workload, WorkloadKind};
+pub use workload::{FileSource, InstanceSpec, Resources, Source, StrategyRef, Workload, WorkloadKind, port_numbers};

@@ -1,6 +1,6 @@
 //! The division of a step into orders: counts or traffic, never both.
 
-use crate::{Amount, Budget, Desired, OrderKind, Side, Spread, Traffic};
+use crate::{Amount, Budget, Desired, OrderKind, PlanStage, Side, Spread, Track, Traffic};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -61,6 +61,21 @@ pub struct Standing {
     pub spread: Spread,
 }
 
+impl Standing {
+    /// Where a plan of a track begins.
+    pub fn before(track: &Track) -> Self {
+        Self { counts: track.made_from.sides.clone(), spread: track.made_from.spread.clone() }
+    }
+
+    /// What stands when an order has settled. A worker's traffic stays as it was.
+    pub fn after(&self, line: &OrderLine, frame: Frame<'_>) -> Self {
+        let counts = [(frame.from, line.from), (frame.to, line.to)];
+        let counts = counts.into_iter().filter_map(|(side, count)| Some((side?.clone(), count))).collect();
+        let spread = if line.traffic.is_worker() { self.spread.clone() } else { frame.spread(&line.traffic) };
+        Self { counts, spread }
+    }
+}
+
 /// The two counts of a workload: of stable's release and of the candidate's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
@@ -71,6 +86,13 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// By the releases of a stage's two sides.
+    pub fn by_release(track: &Track, stage: &PlanStage) -> Self {
+        let party = |side: &Option<Side>| side.as_ref().and_then(|side| track.party(&side.revision));
+        let count = |side: &Option<Side>| party(side).map_or(0, |party| party.count);
+        Self { from: count(&stage.from), to: count(&stage.to) }
+    }
+
     /// How many of the candidate a count is: a share is of the greater count, as its need is, but of no more than it has in its release.
     pub const fn candidate(self, count: crate::Count) -> u32 {
         match count {

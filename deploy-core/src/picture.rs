@@ -1,7 +1,7 @@
 //! A plan as a table that a person can read.
 
 use crate::orders::{Frame, Standing, Taken, bounds, divide};
-use crate::{Back, Evidence, Plan, PlanStage, Side, Track, TrackRef, Traffic, time};
+use crate::{Back, Evidence, Plan, PlanStage, Track, TrackRef, Traffic, time};
 use std::fmt;
 
 const HEAD: [&str; 9] = ["", "stable", "candidate", "traffic", "ready", "known by", "holds", "until", "way back"];
@@ -41,7 +41,7 @@ type Row = Vec<String>;
 fn rows(name: &TrackRef, track: &Track) -> Vec<Row> {
     let title = format!("{} on {} · {}", name.workload, name.target, track.strategy);
     let mut rows = vec![std::iter::once(title).chain(HEAD.iter().skip(1).map(|head| (*head).to_owned())).collect()];
-    let mut standing = Standing { counts: track.made_from.sides.clone(), spread: track.made_from.spread.clone() };
+    let mut standing = Standing::before(track);
     let stages = track.before.iter().map(|stage| (stage, true)).chain(track.after.iter().map(|stage| (stage, false)));
     for (number, (stage, before)) in stages.enumerate() {
         if number == track.before.len() {
@@ -63,7 +63,7 @@ fn tasks(stage: &PlanStage, before: bool) -> impl Iterator<Item = Row> {
 
 fn stage_row(track: &Track, stage: &PlanStage, number: usize, before: bool, standing: &mut Standing) -> Row {
     let step = &stage.stage.step;
-    let taken = taken(track, stage);
+    let taken = Taken::by_release(track, stage);
     let frame = Frame { from: stage.from.as_ref(), to: stage.to.as_ref() };
     let lines = divide(&step.desired, taken, standing, frame);
     let baseline = standing.counts.values().sum();
@@ -83,19 +83,9 @@ fn stage_row(track: &Track, stage: &PlanStage, number: usize, before: bool, stan
         if before { way_back(stage) } else { "a new deployment".into() },
     ];
     if let Some(last) = lines.last() {
-        let counts = [(frame.from, last.from), (frame.to, last.to)];
-        standing.counts = counts.into_iter().filter_map(|(side, count)| Some((side?.clone(), count))).collect();
-        if !last.traffic.is_worker() {
-            standing.spread = frame.spread(&last.traffic);
-        }
+        *standing = standing.after(last, frame);
     }
     row
-}
-
-fn taken(track: &Track, stage: &PlanStage) -> Taken {
-    let count =
-        |side: &Option<Side>| side.as_ref().and_then(|side| track.party(&side.revision)).map_or(0, |party| party.count);
-    Taken { from: count(&stage.from), to: count(&stage.to) }
 }
 
 fn known_by(track: &Track) -> String {

@@ -2,8 +2,8 @@
 
 use crate::orders::{Frame, OrderLine, Standing, Taken, bounds, divide, need};
 use crate::{
-    Capabilities, Error, Kind, OrderKind, Places, Plan, PlanStage, Result, Share, Side, Split, Task, Track, TrackRef,
-    Traffic,
+    Capabilities, Error, Kind, OrderKind, Places, Plan, PlanStage, Resources, Result, Share, Side, Split, Task, Track,
+    TrackRef, Traffic,
 };
 use std::time::Duration;
 
@@ -43,12 +43,22 @@ impl Plan {
 impl Track {
     fn verify(&self) -> Result<()> {
         let capabilities = &self.made_from.capabilities;
-        let mut standing = Standing { counts: self.made_from.sides.clone(), spread: self.made_from.spread.clone() };
+        let mut standing = Standing::before(self);
+        self.resources_are_held(capabilities)?;
         for stage in self.before.iter().chain(&self.after) {
             let checked = Checked { track: self, stage, capabilities };
             standing = checked.verify(standing).map_err(|error| error.with("stage", &stage.stage.step.name))?;
         }
         self.ends_well(&standing)
+    }
+
+    fn resources_are_held(&self, capabilities: &Capabilities) -> Result<()> {
+        let spec = self.candidate.as_ref().and_then(|party| party.revision.spec.as_ref());
+        if capabilities.resources || spec.is_none_or(|spec| spec.resources == Resources::default()) {
+            return Ok(());
+        }
+        let message = "this platform holds nobody to `resources`: leave them out, or overlay them in this environment with `resources: {}`";
+        Err(Error::new(Kind::Unsupported, message))
     }
 
     /// The candidate has all instances and all traffic at the end, and nothing else is left.
@@ -101,7 +111,7 @@ impl Checked<'_> {
         self.traffic_is_possible(&step.desired.traffic)?;
         self.tasks_are_possible(step.before.iter().chain(&step.after))?;
         self.backs_are_possible()?;
-        let taken = self.taken();
+        let taken = Taken::by_release(self.track, self.stage);
         let frame = Frame { from: self.stage.from.as_ref(), to: self.stage.to.as_ref() };
         let lines = divide(&step.desired, taken, &standing, frame);
         self.deadline_suffices(lines.len())?;
@@ -111,24 +121,9 @@ impl Checked<'_> {
         let mut standing = standing;
         for line in &lines {
             self.order_is_safe(line, &standing, frame, taken)?;
-            standing = self.after(line, frame, standing);
+            standing = standing.after(line, frame);
         }
         Ok(standing)
-    }
-
-    fn after(&self, line: &OrderLine, frame: Frame<'_>, standing: Standing) -> Standing {
-        let counts = [(frame.from, line.from), (frame.to, line.to)];
-        let counts = counts.into_iter().filter_map(|(side, count)| Some((side?.clone(), count))).collect();
-        let spread = if line.traffic.is_worker() { standing.spread } else { frame.spread(&line.traffic) };
-        Standing { counts, spread }
-    }
-
-    fn taken(&self) -> Taken {
-        let count = |side: &Option<Side>| {
-            let party = side.as_ref().and_then(|side| self.track.party(&side.revision));
-            party.map_or(0, |party| party.count)
-        };
-        Taken { from: count(&self.stage.from), to: count(&self.stage.to) }
     }
 
     fn unsupported(&self, what: &str, instead: &str) -> Error {

@@ -155,16 +155,25 @@ pub struct InstanceSpec {
 impl InstanceSpec {
     /// The numbers of all ports, the routed one first.
     pub fn port_numbers(&self) -> Vec<u16> {
-        let routed = self.routed_port().map(|(_, port)| port);
-        let rest = self.ports.values().copied().filter(|port| Some(*port) != routed);
-        routed.into_iter().chain(rest).collect()
+        port_numbers(&self.ports)
     }
 
     /// The routed port's name and number.
     pub fn routed_port(&self) -> Option<(&Name, u16)> {
-        let named = self.ports.iter().find(|(name, _)| *name == "http");
-        named.or_else(|| self.ports.iter().next()).map(|(name, port)| (name, *port))
+        routed_port(&self.ports)
     }
+}
+
+/// The numbers of ports, the routed one first: `http`, else the first by name.
+pub fn port_numbers(ports: &BTreeMap<Name, u16>) -> Vec<u16> {
+    let routed = routed_port(ports).map(|(_, port)| port);
+    let rest = ports.values().copied().filter(|port| Some(*port) != routed);
+    routed.into_iter().chain(rest).collect()
+}
+
+fn routed_port(ports: &BTreeMap<Name, u16>) -> Option<(&Name, u16)> {
+    let named = ports.iter().find(|(name, _)| *name == "http");
+    named.or_else(|| ports.iter().next()).map(|(name, port)| (name, *port))
 }
 
 /// A strategy by name, with its settings. Written `rolling`, or `{ canary: { steps: [5%, 25%] } }`.

@@ -203,6 +203,21 @@ fn what_a_platform_cannot_do_is_refused() {
     }
 }
 
+#[test]
+fn resources_that_a_platform_holds_nobody_to_are_refused() {
+    let mut limited = spec("v1", 1);
+    limited.workloads.get_mut(&name("web")).unwrap().resources.memory_mib = Some(256);
+    let new = release(limited);
+    let plan = |capabilities: &Capabilities| {
+        planned(&new, &[], rolling(), capabilities, &[("web", deploy_core::Observed::default())])
+    };
+    let able = Capabilities::all();
+    plan(&able).unwrap();
+    let error = plan(&Capabilities { resources: false, ..able }).unwrap_err();
+    let expected = "this platform holds nobody to `resources`: leave them out, or overlay them in this environment with `resources: {}`";
+    assert_eq!((error.kind(), error.message()), (Kind::Unsupported, expected));
+}
+
 fn whole() -> Stage {
     Stage::to(Desired::both(Count::ALL, Count::ALL).split(Split::candidate()))
 }

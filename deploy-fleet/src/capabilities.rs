@@ -28,6 +28,7 @@ pub(crate) fn merge(
         relaunch_adopted: own.relaunch_adopted,
         survives_engine: own.survives_engine && router.is_none_or(|router| router.survives_engine),
         tasks: own.tasks,
+        resources: own.resources,
         autoscaler: false,
         prober: Prober::Engine,
         propagation: router.map_or(Duration::ZERO, |router| router.propagation),

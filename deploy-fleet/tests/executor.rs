@@ -69,6 +69,7 @@ impl Instances for Platform {
             fence: Fence::Atomic,
             survives_engine: true,
             relaunch_adopted: false,
+            resources: true,
             tasks: false,
             hints: false,
         }

@@ -27,8 +27,8 @@ use std::time::Duration;
 
 /// A plain host as a platform: releases, ports and processes under one directory.
 ///
-/// It implements [`Instances`]; `deploy_fleet::Fleet` makes a deployer of it and a router. What a spec says of resources
-/// is not enforced: a plain process may use what the machine has.
+/// It implements [`Instances`]; `deploy_fleet::Fleet` makes a deployer of it and a router. A plain process may use what
+/// the machine has, so a spec with `resources` is refused.
 #[derive(Debug, Clone)]
 pub struct Machine {
     pub(crate) inner: Arc<Inner>,
@@ -311,6 +311,7 @@ impl Instances for Machine {
             survives_engine: true,
             relaunch_adopted: false,
             tasks: true,
+            resources: false,
             hints: true,
         }
     }

@@ -179,8 +179,7 @@ impl Record {
         self.tracks.retain(|track, _| plan.tracks.contains_key(track));
         for (track, planned) in &plan.tracks {
             let state = self.tracks.entry(track.clone()).or_default();
-            state.standing =
-                Standing { counts: planned.made_from.sides.clone(), spread: planned.made_from.spread.clone() };
+            state.standing = Standing::before(planned);
             state.standing_before = state.standing.clone();
             state.since = at;
         }

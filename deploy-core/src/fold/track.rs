@@ -108,12 +108,8 @@ impl TrackState {
         self.touched = true;
         self.generation += 1;
         self.traffic_seen = None;
-        self.standing_before = self.standing.clone();
-        let counts = [(&order.from, order.line.from), (&order.to, order.line.to)];
-        self.standing.counts = counts.into_iter().filter_map(|(side, count)| Some((side.clone()?, count))).collect();
-        if !order.line.traffic.is_worker() {
-            self.standing.spread = order.frame().spread(&order.line.traffic);
-        }
+        let after = self.standing.after(&order.line, order.frame());
+        self.standing_before = std::mem::replace(&mut self.standing, after);
         self.order = Some(order.clone());
         self.reach(Point::Order(order.index), at);
     }

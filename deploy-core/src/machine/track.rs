@@ -153,12 +153,8 @@ impl<'a> Sight<'a> {
 
     /// The counts for a stage: the greatest of the release's own, the one taken before, and what an autoscaler wants.
     fn take_counts(&self, stage: &PlanStage) -> Taken {
-        let own = |side: Option<&Side>| {
-            let party = side.and_then(|side| self.planned.party(&side.revision));
-            party.map_or(0, |party| party.count)
-        };
         let wanted = self.wanted();
-        let spec = Taken { from: own(stage.from.as_ref()), to: own(stage.to.as_ref()) };
+        let spec = Taken::by_release(self.planned, stage);
         let raised = |own: u32, before: u32| if own == 0 { 0 } else { own.max(before).max(wanted) };
         let before = self.taken_before(stage);
         Taken { from: raised(spec.from, before.from), to: raised(spec.to, before.to) }

@@ -3,8 +3,7 @@
 use super::retire::Retiring;
 use super::traffic::Wanted;
 use super::view::{Role, Seen, View};
-use deploy_core::{InstanceState, Member, Name, Routed, Routes, Spread, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use deploy_core::{InstanceState, Member, Routed, Routes, Spread, Timestamp, port_numbers};
 
 /// The whole wanted state of the router, where it differs from what it does.
 pub(super) fn routes(view: &View<'_>, wanted: &Wanted, retiring: &Retiring) -> Option<Routes> {
@@ -15,7 +14,7 @@ pub(super) fn routes(view: &View<'_>, wanted: &Wanted, retiring: &Retiring) -> O
     let order = view.order;
     (!same).then(|| Routes {
         track: order.track.clone(),
-        ports: ports(order.ports),
+        ports: port_numbers(order.ports),
         token: order.token,
         spread: wanted.spread.clone(),
         members,
@@ -86,12 +85,4 @@ fn returns(view: &View<'_>, seen: &Seen<'_>) -> bool {
 /// Min ready gates admission beside others; while nobody is admitted, healthy is enough.
 fn is_fit(view: &View<'_>, seen: &Seen<'_>) -> bool {
     seen.is_well() && (seen.lasts || view.dark)
-}
-
-/// The routed port first: `http`, else the first by name.
-fn ports(ports: &BTreeMap<Name, u16>) -> Vec<u16> {
-    let routed = ports.iter().find(|(name, _)| **name == "http").or_else(|| ports.iter().next());
-    let first: BTreeSet<&Name> = routed.iter().map(|(name, _)| *name).collect();
-    let rest = ports.iter().filter(|(name, _)| !first.contains(name));
-    routed.into_iter().chain(rest).map(|(_, port)| *port).collect()
 }
