@@ -3,6 +3,7 @@
 mod calls;
 mod effects;
 mod look;
+mod patience;
 mod probe;
 mod session;
 mod turn;
