@@ -156,6 +156,9 @@ impl Builder {
     }
 
     /// How long a lease lasts that is not renewed: so long after a kill another engine takes over. Default 15 s.
+    ///
+    /// On a platform whose [fence](deploy_core::Fence) is not atomic no write takes longer than half of it, or is begun
+    /// with less than that left: choose it so that half of it is enough for one step there.
     pub fn lease(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
         self
