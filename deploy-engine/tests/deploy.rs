@@ -6,9 +6,9 @@ mod common;
 use async_trait::async_trait;
 use common::{Lossy, Sick, Tiny, blue_green, builder, memory, release, release_of, revision, rolling, until};
 use deploy_core::{
-    Capabilities, Decision, Deployer, Error, Event, Figures, Gate, GateAsk, GateSpec, Kind, MetricSource, Notifier,
-    Observed, OnBusy, Order, Record, Release, Result, Side, Source, Status, Store as _, Timestamp, Token, TrackRef,
-    Turn, Workload,
+    Capabilities, Decision, Deployer, Event, Figures, Gate, GateAsk, GateSpec, Kind, MetricSource, Notifier, Observed,
+    OnBusy, Order, Record, Release, Result, Side, Source, Status, Store as _, Timestamp, Token, TrackRef, Turn,
+    Workload,
 };
 use deploy_engine::Wake;
 use futures::StreamExt as _;

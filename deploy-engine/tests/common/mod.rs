@@ -1,6 +1,7 @@
 //! A platform in memory, a clock that follows the runtime's, and the releases that tests bring in.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
