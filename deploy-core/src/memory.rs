@@ -154,6 +154,7 @@ impl Store for Memory {
         let numbered: Vec<Event> = numbered.collect();
         numbered.iter().for_each(|event| kept.record.apply(event));
         kept.events.extend(numbered.iter().cloned());
+        inner.latest = inner.latest.max(at);
         inner.tell(id);
         Ok(numbered)
     }

@@ -120,7 +120,8 @@ impl Order<'_> {
 pub struct Turn {
     /// Whether something was changed.
     pub moved: bool,
-    /// When it is worth while to look again although nobody may give a hint.
+    /// When it is worth while to look again although nobody may give a hint: by the clock that [`Order::now`] is of, not
+    /// the platform's.
     pub again_at: Option<Timestamp>,
     /// What could not be done, by instance, slot or host; everything else was.
     pub troubles: Vec<Trouble>,

@@ -74,7 +74,8 @@ impl Creation {
 /// * What was acknowledged is never lost.
 /// * Compare-and-append: the writer must hold the newest version of the record and the scope's newest epoch, checked in
 ///   the same transaction as the write.
-/// * `now` never runs backward, over restarts too; all deadlines live by it.
+/// * `now` never runs backward, over restarts too, nor behind the date of an event that was written; all deadlines live
+///   by it.
 /// * A store that cannot be read as what it should be says so and is never overwritten.
 #[async_trait]
 pub trait Store: Debug + Send + Sync {

@@ -32,6 +32,7 @@ pub struct Builder {
     checks: Checks,
     at_once: usize,
     ttl: Duration,
+    take_over: Option<Duration>,
     timeouts: Timeouts,
     name: String,
 }
@@ -84,6 +85,7 @@ impl Default for Builder {
             checks: Arc::new(deploy_health::check),
             at_once: 3,
             ttl: Duration::from_secs(15),
+            take_over: None,
             timeouts: Timeouts::default(),
             name: "engine".to_owned(),
         }
@@ -154,8 +156,20 @@ impl Builder {
     }
 
     /// How long a lease lasts that is not renewed: so long after a kill another engine takes over. Default 15 s.
+    ///
+    /// On a platform whose [fence](deploy_core::Fence) is not atomic no write takes longer than half of it, or is begun
+    /// with less than that left: choose it so that half of it is enough for one step there.
     pub fn lease(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
+        self
+    }
+
+    /// How often a living engine looks for what another one left unfinished: one query of the store for all that is
+    /// unfinished, and one claim for each of those that nobody sees to here. So work is taken over within the rest of the
+    /// dead engine's lease and this interval. What is on targets that this engine does not have is left alone.
+    /// Default: half a lease, so 7.5 s; at least 100 ms.
+    pub fn take_over(mut self, every: Duration) -> Self {
+        self.take_over = Some(every);
         self
     }
 
@@ -172,16 +186,22 @@ impl Builder {
         self
     }
 
-    /// Builds it, and takes over what its store holds unfinished.
+    /// Builds it, and takes over what its store holds unfinished, now and [later](Self::take_over).
     ///
     /// # Errors
-    /// `Invalid` for a target that has no name, a lease shorter than 100 ms; what the store says.
+    /// `Invalid` for a target that has no name, a lease or a look for what others left shorter than 100 ms; what the
+    /// store says.
     ///
     /// # Cancel safety
     /// May be dropped: what was taken over is dropped like an [`Engine`] is.
     pub async fn build(self) -> Result<Engine> {
-        if self.ttl < Duration::from_millis(100) {
+        let shortest = Duration::from_millis(100);
+        if self.ttl < shortest {
             return Err(Error::at("lease", "a lease lasts at least 100 ms"));
+        }
+        let take_over = self.take_over.unwrap_or((self.ttl / 2).max(shortest));
+        if take_over < shortest {
+            return Err(Error::at("take_over", "at least 100 ms lie between two looks for what other engines left"));
         }
         let store = self.store.unwrap_or_else(|| Arc::new(Memory::new(Timestamp::now)));
         let timeouts = self.timeouts;
@@ -201,6 +221,7 @@ impl Builder {
             places: Arc::new(tokio::sync::Semaphore::new(self.at_once)),
             timeouts,
             name: self.name,
+            take_over,
         };
         Engine::begin(core).await
     }

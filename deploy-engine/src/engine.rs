@@ -5,7 +5,7 @@ use crate::gates::Gates;
 use crate::lease::Leases;
 use crate::missing::Missing;
 use crate::notifier::Told;
-use crate::runner::{self, Runner, WakeUps};
+use crate::runner::{self, Keen, Runner, WakeUps};
 use crate::{Timeouts, history};
 use deploy_core::planner::{self, Known, Planning};
 use deploy_core::{
@@ -15,7 +15,8 @@ use deploy_core::{
 use futures::future::try_join_all;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     pub(crate) leases: Leases,
     pub(crate) timeouts: Timeouts,
     pub(crate) name: String,
+    /// It looks so often for what another engine left.
+    pub(crate) take_over: Duration,
 }
 
 struct Running {
@@ -101,12 +104,21 @@ impl Engine {
             runners: Mutex::default(),
         };
         let engine = Self { running: Arc::new(running) };
-        let unfinished = Filter { active: Some(true), ..Filter::default() };
-        for summary in engine.store().list(&unfinished).await?.into_iter().rev() {
-            tracing::info!(deployment = %summary.id, scope = %summary.scope, status = %summary.status, "taking over");
-            engine.look_after(&summary.id, &summary.scope);
-        }
+        engine.take_over(Keen::Stays).await?;
+        let (core, ending) = (engine.core().clone(), engine.running.ending.clone());
+        let rounds = rounds(Arc::downgrade(&engine.running), core.take_over, ending);
+        tokio::spawn(engine.running.tasks.track_future(rounds));
         Ok(engine)
+    }
+
+    /// Looks after whatever is unfinished in the store, in the order it was asked for.
+    async fn take_over(&self, keen: Keen) -> Result<()> {
+        let unfinished = Filter { active: Some(true), ..Filter::default() };
+        for summary in self.store().list(&unfinished).await?.into_iter().rev() {
+            tracing::debug!(deployment = %summary.id, scope = %summary.scope, status = %summary.status, "unfinished");
+            self.begin_runner(&summary.id, &summary.scope, keen);
+        }
+        Ok(())
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -129,17 +141,22 @@ impl Engine {
 
     /// Sees to a deployment until it ends. Once for each, however often it is asked for.
     pub(crate) fn look_after(&self, id: &DeploymentId, scope: &Scope) {
+        self.begin_runner(id, scope, Keen::Stays);
+    }
+
+    fn begin_runner(&self, id: &DeploymentId, scope: &Scope, keen: Keen) {
         let mut runners = self.running.lock();
         if self.is_ending() || runners.get(id).is_some_and(|runner| !runner.task.is_finished()) {
             return;
         }
-        let wake_ups = Arc::new(Mutex::new(WakeUps::default()));
+        let wake_ups = runners.get(id).map(|runner| runner.wake_ups.clone()).unwrap_or_default();
         let runner = Runner {
             core: self.core().clone(),
             id: id.clone(),
             scope: scope.clone(),
             ending: self.running.ending.clone(),
             wake_ups: wake_ups.clone(),
+            keen,
         };
         let task = tokio::spawn(self.running.tasks.track_future(runner::run(runner))).abort_handle();
         runners.insert(id.clone(), At { task, wake_ups });
@@ -161,6 +178,20 @@ impl Engine {
         self.running.ending.cancel();
         self.running.tasks.close();
         self.running.tasks.wait().await;
+    }
+}
+
+/// Looks again and again for what other engines left. Holds no engine alive.
+async fn rounds(running: Weak<Running>, every: Duration, ending: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = ending.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        let Some(running) = running.upgrade() else { return };
+        if let Err(error) = (Engine { running }).take_over(Keen::Leaves).await {
+            tracing::warn!(%error, "could not look for what other engines left");
+        }
     }
 }
 
@@ -187,6 +218,12 @@ impl Core {
         }
         let gates = &release.spec.environment_of(environment)?.gates;
         gates.iter().try_for_each(|gate| self.knows_gate(&gate.kind))
+    }
+
+    /// Whether it has every target that a deployment is on: one that has not leaves it to an engine that has.
+    pub(crate) fn serves(&self, record: &Record) -> bool {
+        let planned = history::tracks_of(&record.request.release, &record.scope.environment);
+        record.tracks.keys().chain(&planned).all(|track| self.targets.contains_key(&track.target))
     }
 
     fn unknown_target(&self, workload: &Name, target: &Name) -> Error {

@@ -1,6 +1,6 @@
 //! Leases: claimed when a deployment of a scope begins its work, renewed in the background, given back at the end.
 
-use deploy_core::{Error, Kind, Lease, Result, Scope, Store};
+use deploy_core::{Error, Kind, Lease, Result, Scope, Store, time};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -25,6 +25,8 @@ pub(crate) struct Held {
     store: Arc<dyn Store>,
     ttl: Duration,
     lease: Mutex<Lease>,
+    /// When it was last asked for and given: it lasts at least its life from then on.
+    renewed: Mutex<Instant>,
     users: AtomicUsize,
     renewing: tokio::sync::Mutex<()>,
     compared: AtomicBool,
@@ -51,8 +53,8 @@ impl Leases {
         let asked = Instant::now();
         let lease = self.store.claim(scope, &self.holder, self.ttl, self.least(scope)).await?;
         tracing::debug!(%scope, epoch = lease.epoch, "claimed");
-        let held = Arc::new(Held::new(self.store.clone(), self.ttl, lease));
-        tokio::spawn(renew(Arc::downgrade(&held), held.lost.clone(), self.ttl, asked));
+        let held = Arc::new(Held::new(self.store.clone(), self.ttl, lease, asked));
+        tokio::spawn(renew(Arc::downgrade(&held), held.lost.clone(), self.ttl));
         all.insert(scope.clone(), Arc::downgrade(&held));
         Ok(held)
     }
@@ -82,12 +84,13 @@ impl Leases {
 }
 
 impl Held {
-    fn new(store: Arc<dyn Store>, ttl: Duration, lease: Lease) -> Self {
+    fn new(store: Arc<dyn Store>, ttl: Duration, lease: Lease, asked: Instant) -> Self {
         let compared = AtomicBool::new(lease.renewed_before.is_some());
         Self {
             store,
             ttl,
             lease: Mutex::new(lease),
+            renewed: Mutex::new(asked),
             users: AtomicUsize::new(1),
             renewing: tokio::sync::Mutex::default(),
             compared,
@@ -126,6 +129,43 @@ impl Held {
         Ok(())
     }
 
+    /// How long no call of ours may last on a platform that cannot tell our token from a newer one in the same step.
+    pub(crate) fn bound(&self) -> Duration {
+        self.ttl / 2
+    }
+
+    /// When it ends, as far as this engine knows.
+    fn ends(&self) -> Instant {
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) + self.ttl
+    }
+
+    fn left(&self) -> Duration {
+        self.ends().saturating_duration_since(Instant::now())
+    }
+
+    /// Sees to it that more than so long is left of it: where it is not, it is renewed first.
+    ///
+    /// # Errors
+    /// `Fenced` where it is lost; `Unavailable` where it could not be renewed.
+    pub(crate) async fn ensure(&self, span: Duration) -> Result<()> {
+        if self.left() > span {
+            return Ok(());
+        }
+        let renewed = tokio::time::timeout_at(self.ends(), self.renew()).await;
+        if self.left() > span {
+            return Ok(());
+        }
+        let (scope, left) = (self.lease().scope, time::show(self.left()));
+        let message =
+            format!("{left} are left of the lease of {scope}: no call is begun that may take {}", time::show(span));
+        let error = Error::new(Kind::Unavailable, message);
+        Err(match renewed {
+            Ok(Err(fenced)) if fenced.kind() == Kind::Fenced => fenced,
+            Ok(Err(why)) => error.from_source(why),
+            _ => error,
+        })
+    }
+
     fn yielded(&self, error: &Error) {
         if error.kind() == Kind::Fenced {
             self.lost.cancel();
@@ -134,24 +174,25 @@ impl Held {
 
     async fn renew(&self) -> Result<()> {
         let _turn = self.renewing.lock().await;
+        let asked = Instant::now();
         let renewed = self.store.renew(&self.lease(), self.ttl).await.inspect_err(|error| self.yielded(error))?;
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).until = renewed.until;
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = asked;
         Ok(())
     }
 }
 
 /// Renews three times in the life of a lease; what was not renewed in its life is lost, whatever the store may say later.
-async fn renew(held: Weak<Held>, lost: CancellationToken, ttl: Duration, mut renewed: Instant) {
+async fn renew(held: Weak<Held>, lost: CancellationToken, ttl: Duration) {
     while !lost.is_cancelled() {
         tokio::time::sleep(ttl / 3).await;
         let Some(held) = held.upgrade() else { return };
-        let asked = Instant::now();
-        match tokio::time::timeout_at(renewed + ttl, held.renew()).await {
-            Ok(Ok(())) => renewed = asked,
+        match tokio::time::timeout_at(held.ends(), held.renew()).await {
+            Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(scope = %held.lease().scope, %error, "the lease was not renewed"),
             Err(_) => lost.cancel(),
         }
-        if Instant::now() >= renewed + ttl {
+        if held.left().is_zero() {
             lost.cancel();
         }
     }

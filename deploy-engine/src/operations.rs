@@ -102,7 +102,8 @@ impl Engine {
         nearest::explain(self.store().as_ref(), id, self.store().events(id, after).await).await
     }
 
-    /// The events after a number, and then those to come, without a gap; ends with the deployment.
+    /// The events after a number, and then those to come, without a gap; ends with the deployment, or with the first
+    /// error: `NotFound`, with the nearest id there is; what the store says.
     pub fn watch(&self, id: &DeploymentId, after: u64) -> BoxStream<'static, Result<Event>> {
         watch::events(self.store().clone(), id.clone(), after)
     }

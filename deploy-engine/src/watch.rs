@@ -1,5 +1,6 @@
 //! The events of a deployment as they happen.
 
+use crate::nearest;
 use deploy_core::{DeploymentId, Event, Result, Store, What};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use std::collections::VecDeque;
@@ -53,7 +54,8 @@ impl Watching {
     }
 
     async fn read(&mut self) -> Result<()> {
-        self.ready.extend(self.store.events(&self.id, self.after).await?);
+        let events = self.store.events(&self.id, self.after).await;
+        self.ready.extend(nearest::explain(self.store.as_ref(), &self.id, events).await?);
         self.ended = match self.ready.back() {
             Some(event) => is_end(&event.what),
             None => {

@@ -4,16 +4,16 @@
 mod common;
 
 use async_trait::async_trait;
-use common::{Sick, Tiny, blue_green, builder, memory, release, release_of, revision, rolling, until};
+use common::{Lossy, Sick, Tiny, blue_green, builder, memory, release, release_of, revision, rolling, until};
 use deploy_core::{
-    Actor, Ask, Capabilities, Creation, Decision, Deployer, DeploymentId, Error, Event, Figures, Filter, Gate, GateAsk,
-    GateSpec, Kind, Lease, Memory, MetricSource, Notifier, Observed, OnBusy, Order, Record, Release, Request, Result,
-    Scope, Side, Signal, Source, Status, Store, Summary, Timestamp, Token, TrackRef, Turn, What, Workload,
+    Capabilities, Decision, Deployer, Event, Figures, Gate, GateAsk, GateSpec, Kind, MetricSource, Notifier, Observed,
+    OnBusy, Order, Record, Release, Result, Side, Source, Status, Store as _, Timestamp, Token, TrackRef, Turn,
+    Workload,
 };
 use deploy_engine::Wake;
 use futures::StreamExt as _;
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -244,14 +244,6 @@ async fn a_plan_of_another_release_and_one_that_is_stale_are_refused() {
 async fn a_platform_that_gives_no_answer_does_not_hold_up_the_others_and_is_seen_again() {
     let (store, tiny) = (memory(), Tiny::new());
     let engine = builder(&store, &tiny).build().await.unwrap();
-    let with_two = |version: &str| {
-        let base = release(version, json!({ "blue_green": { "bake": "5m" } }));
-        let mut spec = (*base.spec).clone();
-        let mut api = spec.workloads.values().next().unwrap().clone();
-        api.ports.insert(common::name("http"), 8081);
-        spec = spec.workload(common::name("api"), api);
-        Release::new(spec).unwrap()
-    };
     engine.wait(&engine.deploy(("production", &with_two("1"))).await.unwrap()).await.unwrap();
     let id = engine.deploy(("production", &with_two("2"))).await.unwrap();
     until(async || tiny.standing("web").len() == 2 && tiny.standing("api").len() == 2).await;
@@ -265,6 +257,43 @@ async fn a_platform_that_gives_no_answer_does_not_hold_up_the_others_and_is_seen
     engine.resume(&id).await.unwrap();
     tiny.lock().hangs = None;
     assert_eq!(engine.wait(&id).await.unwrap().status(), Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_answer_that_does_not_come_holds_up_one_look_for_a_second() {
+    let (store, tiny) = (memory(), Tiny::new());
+    let engine = builder(&store, &tiny).build().await.unwrap();
+    engine.wait(&engine.deploy(("production", &with_two("1"))).await.unwrap()).await.unwrap();
+    let id = engine.deploy(("production", &with_two("2"))).await.unwrap();
+    until(async || tiny.standing("web").len() == 2 && tiny.standing("api").len() == 2).await;
+
+    tiny.lock().hangs = Some("api".into());
+    let asked = Instant::now();
+    engine.pause(&id).await.unwrap();
+    until(async || engine.get(&id).await.unwrap().status() == Status::Paused).await;
+    assert!(asked.elapsed() < Duration::from_millis(1_500), "it took {:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn platforms_that_answer_slowly_are_waited_for() {
+    let (store, tiny) = (memory(), Tiny::new());
+    let engine = builder(&store, &tiny).build().await.unwrap();
+    tiny.lock().far = Duration::from_millis(4_500);
+    for version in ["1", "2"] {
+        let id = engine.deploy(("production", &with_two(version))).await.unwrap();
+        let end = engine.wait(&id).await.unwrap();
+        assert_eq!(end.status(), Status::Completed, "{:?}", end.reason());
+    }
+}
+
+/// `web` and `api`, with a bake of five minutes.
+fn with_two(version: &str) -> Release {
+    let base = release(version, json!({ "blue_green": { "bake": "5m" } }));
+    let mut spec = (*base.spec).clone();
+    let mut api = spec.workloads.values().next().unwrap().clone();
+    api.ports.insert(common::name("http"), 8081);
+    spec = spec.workload(common::name("api"), api);
+    Release::new(spec).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -489,82 +518,6 @@ async fn a_judge_that_fails_the_candidate_takes_it_back_and_figures_are_needed()
     let engine = builder(&store, &tiny).metrics("here", Errors(0)).build().await.unwrap();
     let id = engine.deploy(("production", &canary("2"))).await.unwrap();
     assert_eq!(engine.wait(&id).await.unwrap().status(), Status::Completed);
-}
-
-/// Every so many appends one is written, and its answer lost. Leases cannot be renewed while it is deaf.
-#[derive(Debug, Clone)]
-struct Lossy {
-    store: Memory,
-    every: u32,
-    appends: Arc<AtomicU32>,
-    deaf: Arc<AtomicBool>,
-}
-
-impl Lossy {
-    fn new(every: u32) -> Self {
-        Self { store: memory(), every, appends: Arc::default(), deaf: Arc::default() }
-    }
-}
-
-#[async_trait]
-impl Store for Lossy {
-    async fn now(&self) -> Result<Timestamp> {
-        self.store.now().await
-    }
-
-    async fn create(&self, id: &DeploymentId, request: &Request, actor: &Actor) -> Result<Creation> {
-        self.store.create(id, request, actor).await
-    }
-
-    async fn load(&self, id: &DeploymentId) -> Result<Record> {
-        self.store.load(id).await
-    }
-
-    async fn append(
-        &self,
-        id: &DeploymentId,
-        version: u64,
-        epoch: u64,
-        at: Timestamp,
-        events: Vec<What>,
-    ) -> Result<Vec<Event>> {
-        let written = self.store.append(id, version, epoch, at, events).await?;
-        match (self.appends.fetch_add(1, Ordering::SeqCst) + 1) % self.every {
-            0 => Err(Error::new(Kind::Unavailable, "the answer was lost")),
-            _ => Ok(written),
-        }
-    }
-
-    async fn list(&self, filter: &Filter) -> Result<Vec<Summary>> {
-        self.store.list(filter).await
-    }
-
-    async fn events(&self, id: &DeploymentId, after: u64) -> Result<Vec<Event>> {
-        self.store.events(id, after).await
-    }
-
-    async fn claim(&self, scope: &Scope, holder: &str, ttl: Duration, least: u64) -> Result<Lease> {
-        self.store.claim(scope, holder, ttl, least).await
-    }
-
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Lease> {
-        if self.deaf.load(Ordering::SeqCst) {
-            return Err(Error::new(Kind::Unavailable, "the store is deaf"));
-        }
-        self.store.renew(lease, ttl).await
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<()> {
-        self.store.release(lease).await
-    }
-
-    async fn signal(&self, id: &DeploymentId, ask: &Ask, actor: &Actor) -> Result<Signal> {
-        self.store.signal(id, ask, actor).await
-    }
-
-    async fn signals(&self, id: &DeploymentId, after: u64) -> Result<Vec<Signal>> {
-        self.store.signals(id, after).await
-    }
 }
 
 /// Nothing of it works.

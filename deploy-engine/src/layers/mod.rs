@@ -5,6 +5,7 @@ mod dry_run;
 mod limit;
 mod retry;
 mod timeout;
+mod within_lease;
 
 pub(crate) use audit::acting_for;
 pub use audit::{Audit, AuditEntry, AuditSink};
@@ -12,6 +13,7 @@ pub use dry_run::DryRun;
 pub use limit::Limit;
 pub use retry::Retry;
 pub use timeout::Timeout;
+pub(crate) use within_lease::WithinLease;
 
 use deploy_core::{Deployer, Order, Result, Token, TrackRef};
 use futures::future::BoxFuture;

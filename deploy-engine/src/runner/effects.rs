@@ -2,10 +2,11 @@
 
 use super::calls::Key;
 use super::session::Session;
+use crate::layers::WithinLease;
 use deploy_core::machine::{self, Call, Captured, Effect, Judgement, Problem, Seen};
 use deploy_core::{
-    Decision, Deployer, Figures, GateAsk, InstanceId, JudgeSpec, JudgeState, Record, Result, Revision, RevisionId,
-    Sample, Side, TaskAct, TaskOutcome, TaskRun, Timestamp, Token, TrackRef, Turn, Verdict, time,
+    Decision, Deployer, Fence, Figures, GateAsk, InstanceId, JudgeSpec, JudgeState, Record, Result, Revision,
+    RevisionId, Sample, Side, TaskAct, TaskOutcome, TaskRun, Timestamp, Token, TrackRef, Turn, Verdict, time,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -59,6 +60,15 @@ impl Session {
         self.core.deployer(track)
     }
 
+    /// The same for what writes: where a token is not compared in the step that writes, nothing outlives the lease.
+    fn writer(&self, track: &TrackRef) -> Arc<dyn Deployer> {
+        let planned = self.record.track(track).map(|(planned, _)| planned.made_from.capabilities.fence);
+        match planned {
+            Some(Fence::Atomic) => self.deployer(track),
+            _ => Arc::new(WithinLease::new(self.deployer(track), self.held.clone(), self.core.timeouts)),
+        }
+    }
+
     fn read_token(&mut self, track: TrackRef) {
         let key = Key::Track(track.clone(), Call::Observe);
         if !self.may(&key) {
@@ -92,7 +102,7 @@ impl Session {
             return;
         }
         self.held.compared();
-        let (deployer, of) = (self.deployer(&track), track.clone());
+        let (deployer, of) = (self.writer(&track), track.clone());
         let work = async move { deployer.fence(&of, token).await };
         self.calls.begin(key, work, move |session, stands| {
             let news = session.note(&track, Call::Fence, &stands);
@@ -180,7 +190,7 @@ impl Session {
             return;
         }
         self.again.remove(&track);
-        let (deployer, record, of) = (self.deployer(&track), self.record.clone(), track.clone());
+        let (deployer, record, of) = (self.writer(&track), self.record.clone(), track.clone());
         let token = record.tracks.get(&track).map(|state| Token::new(record.epoch, state.generation));
         let work = async move {
             match machine::order(&record, &seen, &of, &written_off, paused, now) {
@@ -226,7 +236,7 @@ impl Session {
             return;
         }
         let (track, name) = (run.track.clone(), run.key.clone());
-        let deployer = self.deployer(&track);
+        let deployer = self.writer(&track);
         let work = async move { deployer.task(&run, act, token).await };
         self.calls.begin(key.clone(), work, move |session, outcome| {
             let news = session.note(&track, Call::Task, &outcome);
@@ -342,7 +352,7 @@ impl Session {
         if !self.may(&key) {
             return;
         }
-        let (deployer, of) = (self.deployer(&track), track.clone());
+        let (deployer, of) = (self.writer(&track), track.clone());
         let work = async move { deployer.remove(&of, token).await };
         self.calls.begin(key, work, move |session, made| {
             let news = session.note(&track, Call::Remove, &made);

@@ -6,6 +6,7 @@ use deploy_core::machine::{self, Call, Claim, Problem};
 use deploy_core::{Event, Grip, Result, Timestamp, TrackRef, What};
 use futures::future::join_all;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 impl Session {
     /// Looks once: all that is seen, what follows from it, then what is to be done.
@@ -43,21 +44,33 @@ impl Session {
         Ok(())
     }
 
-    /// Observes every platform that is held, all at the same time. One that could not be observed is left out: it must
-    /// not hold up the others.
+    /// Observes every platform that is held, all at the same time. One that could not be observed, or does not answer
+    /// in its time, is left out and asked beside the looks: it must not hold up the others.
     async fn observe(&mut self) {
         let asked = self.seen.tracks.iter().filter(|(track, seen)| {
-            (seen.fenced || self.is_held(track)) && !seen.problems.contains_key(&Call::Observe)
+            (seen.fenced || self.is_held(track))
+                && !seen.problems.contains_key(&Call::Observe)
+                && !self.slow.contains(*track)
         });
-        let asked = asked.map(|(track, _)| (track.clone(), self.core.deployer(track)));
-        let asked = asked.map(|(track, deployer)| async move {
-            let observed = deployer.observe(&track).await;
-            (track, observed)
+        let asked = asked.map(|(track, _)| (track.clone(), self.core.deployer(track), self.patience.of(track)));
+        let asked = asked.map(|(track, deployer, patience)| async move {
+            let began = Instant::now();
+            let observed = tokio::time::timeout(patience, deployer.observe(&track)).await;
+            (track, began.elapsed(), observed)
         });
         let epoch = self.held.lease().epoch;
-        for (track, observed) in join_all(asked).await {
-            self.note(&track, Call::Observe, &observed);
-            let observed = observed.ok();
+        for (track, took, observed) in join_all(asked).await {
+            let observed = match observed {
+                Ok(observed) => {
+                    self.patience.learn(&track, took);
+                    self.note(&track, Call::Observe, &observed);
+                    observed.ok()
+                }
+                Err(_) => {
+                    self.slow.insert(track.clone());
+                    None
+                }
+            };
             self.raise = observed.as_ref().map(|seen| seen.token.epoch).filter(|newest| *newest > epoch).or(self.raise);
             if let Some(seen) = self.seen.tracks.get_mut(&track) {
                 seen.observed = observed;
@@ -67,10 +80,10 @@ impl Session {
 
     /// Observes beside the looks what could not be observed; once it can be, the next look does.
     fn observe_aside(&mut self) {
-        let dark =
-            self.seen.tracks.iter().filter(|(track, seen)| {
-                (seen.fenced || self.is_held(track)) && seen.problems.contains_key(&Call::Observe)
-            });
+        let dark = self.seen.tracks.iter().filter(|(track, seen)| {
+            let left_out = seen.problems.contains_key(&Call::Observe) || self.slow.contains(*track);
+            (seen.fenced || self.is_held(track)) && left_out
+        });
         let dark: Vec<TrackRef> = dark.map(|(track, _)| track.clone()).collect();
         for track in dark {
             let key = Key::Track(track.clone(), Call::Observe);
@@ -79,7 +92,12 @@ impl Session {
             }
             let (deployer, of) = (self.core.deployer(&track), track.clone());
             let work = async move { deployer.observe(&of).await };
-            self.calls.begin(key, work, move |session, observed| session.note(&track, Call::Observe, &observed));
+            let began = Instant::now();
+            self.calls.begin(key, work, move |session, observed| {
+                session.patience.learn(&track, began.elapsed());
+                let was_slow = session.slow.remove(&track);
+                session.note(&track, Call::Observe, &observed) || was_slow
+            });
         }
     }
 

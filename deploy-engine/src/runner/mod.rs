@@ -3,6 +3,7 @@
 mod calls;
 mod effects;
 mod look;
+mod patience;
 mod probe;
 mod session;
 mod turn;
@@ -21,6 +22,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+/// What a runner does where another engine has the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keen {
+    /// It claims again until the deployment has ended: it was asked for here, or is taken over at the start.
+    Stays,
+    /// It leaves it: the next round looks again.
+    Leaves,
+}
+
 /// What a runner needs.
 pub(crate) struct Runner {
     pub(crate) core: Arc<Core>,
@@ -28,6 +38,7 @@ pub(crate) struct Runner {
     pub(crate) scope: Scope,
     pub(crate) ending: CancellationToken,
     pub(crate) wake_ups: Arc<Mutex<WakeUps>>,
+    pub(crate) keen: Keen,
 }
 
 /// Where another engine has the lease, it is claimed again so late, or after a third of its life.
@@ -36,9 +47,12 @@ const CLAIM: Duration = Duration::from_secs(1);
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Sees to a deployment until it has ended, whoever else is at work on it meanwhile.
-pub(crate) async fn run(runner: Runner) {
+pub(crate) async fn run(mut runner: Runner) {
     let span = tracing::info_span!("deployment", id = %runner.id, scope = %runner.scope);
     async {
+        if runner.keen == Keen::Leaves && !runner.is_ours().await {
+            return;
+        }
         while let Some(again) = runner.once().await {
             tokio::select! {
                 () = runner.ending.cancelled() => return,
@@ -51,12 +65,22 @@ pub(crate) async fn run(runner: Runner) {
 }
 
 impl Runner {
+    /// Whether this engine can do anything about it.
+    async fn is_ours(&self) -> bool {
+        self.core.store.load(&self.id).await.is_ok_and(|record| self.core.serves(&record))
+    }
+
     /// Works as long as it can. When to try again, where it is not over.
-    async fn once(&self) -> Option<Duration> {
+    async fn once(&mut self) -> Option<Duration> {
         let held = match self.core.leases.hold(&self.scope).await {
             Ok(held) => held,
+            Err(_) if self.keen == Keen::Leaves => return None,
             Err(error) => return self.without_lease(&error).await,
         };
+        if self.keen == Keen::Leaves {
+            tracing::info!("takes over");
+            self.keen = Keen::Stays;
+        }
         let worked = tokio::select! {
             biased;
             () = held.lost().cancelled() => Err(Error::new(Kind::Fenced, "the lease was lost")),

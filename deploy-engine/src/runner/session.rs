@@ -1,6 +1,7 @@
 //! A deployment under one lease: what is known of it, and what wakes it.
 
 use super::calls::Calls;
+use super::patience::Patience;
 use super::probe::Probes;
 use super::{AFTER_ERROR, Runner, Wake, WakeUps, wake::Clock};
 use crate::engine::Core;
@@ -9,7 +10,7 @@ use deploy_core::machine::Seen;
 use deploy_core::planner::{self, Known};
 use deploy_core::{DeploymentId, Error, Kind, Record, Result, Scope, Timestamp, Token, TrackRef, Way};
 use futures::stream::{BoxStream, SelectAll, StreamExt as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -50,6 +51,9 @@ pub(super) struct Session {
     pub(super) clock: Clock,
     pub(super) calls: Calls,
     pub(super) probes: Probes,
+    /// How long a look waits for each platform, and those that did not answer in it.
+    pub(super) patience: Patience,
+    pub(super) slow: BTreeSet<TrackRef>,
     /// A platform knows a newer epoch than ours: one at least as new as this is to be claimed.
     pub(super) raise: Option<u64>,
     /// When deployers asked to be called again.
@@ -85,6 +89,8 @@ impl Session {
             known: Known::default(),
             clock: Clock::read(store.now().await?),
             probes: Probes::default(),
+            patience: Patience::default(),
+            slow: BTreeSet::new(),
             raise: None,
             again: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -137,6 +143,7 @@ impl Session {
         self.calls = Calls::new(self.record.actor.clone());
         self.seen = Seen::default();
         self.again.clear();
+        self.slow.clear();
         let mut tracks: Vec<TrackRef> = self.record.tracks.keys().cloned().collect();
         if matches!(self.record.way, Way::Pending { .. }) {
             let request = &self.record.request;

@@ -1,17 +1,23 @@
 //! A platform in memory, a clock that follows the runtime's, and the releases that tests bring in.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "tests: each file uses a part of it"
 )]
 
+mod lossy;
+
+pub use lossy::Lossy;
+
 use async_trait::async_trait;
 use deploy_core::{
-    Capabilities, Deployer, Error, Folded, Frame, Health, HealthCheck, Instance, InstanceId, InstanceState, Kind,
-    Memory, Name, Observed, Order, OrderSide, Probe, ProbeTarget, Release, Result, RevisionId, Running, Side, Source,
-    Spec, Spread, StrategyRef, TaskAct, TaskOutcome, TaskRun, Timestamp, Token, TrackRef, TrafficSeen, Turn, Workload,
+    Capabilities, Deployer, Error, Fence, Folded, Frame, Health, HealthCheck, Instance, InstanceId, InstanceState,
+    Kind, Memory, Name, Observed, Order, OrderSide, Probe, ProbeTarget, Release, Result, RevisionId, Running, Side,
+    Source, Spec, Spread, StrategyRef, TaskAct, TaskOutcome, TaskRun, Timestamp, Token, TrackRef, TrafficSeen, Turn,
+    Workload,
 };
 use deploy_engine::{Builder, Engine};
 use futures::channel::mpsc;
@@ -46,8 +52,12 @@ pub struct World {
     /// Observing this workload never answers.
     pub hangs: Option<String>,
     pub observed: u64,
+    /// Observing takes so long.
+    pub far: Duration,
     /// What was to be kept, each time.
     pub kept: Vec<Vec<String>>,
+    /// How an older token is refused.
+    pub fence: Option<Fence>,
     hints: Vec<mpsc::UnboundedSender<()>>,
 }
 
@@ -158,12 +168,16 @@ impl Tiny {
 #[async_trait]
 impl Deployer for Tiny {
     async fn capabilities(&self, _track: &TrackRef) -> Result<Capabilities> {
-        Ok(Capabilities::all())
+        Ok(Capabilities { fence: self.lock().fence.unwrap_or(Fence::Atomic), ..Capabilities::all() })
     }
 
     async fn observe(&self, track: &TrackRef) -> Result<Observed> {
         if self.lock().hangs.as_ref().is_some_and(|hangs| track.workload == **hangs) {
             std::future::pending::<()>().await;
+        }
+        let far = self.lock().far;
+        if !far.is_zero() {
+            tokio::time::sleep(far).await;
         }
         let mut world = self.lock();
         world.observed += 1;

@@ -68,6 +68,7 @@ impl Store for Sqlite {
             write.add_event(id, event).await?;
         }
         write.line(&record).await?;
+        write.now = write.now.max(at);
         write.commit().await?;
         self.written(&record);
         Ok(numbered)

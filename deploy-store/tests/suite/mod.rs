@@ -211,6 +211,10 @@ async fn keeps_time(store: &dyn Store, hand: &Hand) {
     assert_eq!(made(store, "d1").await.created, at(1000));
     hand.set(1100);
     assert_eq!(store.now().await.unwrap(), at(1100));
+    // A writer counts on from what it was told last, while this clock may stand still.
+    let lease = store.claim(&scope(), "one", HOUR, 0).await.unwrap();
+    store.append(&"d1".into(), 1, lease.epoch, at(1101), vec![pending(2000)]).await.unwrap();
+    assert_eq!(store.now().await.unwrap(), at(1101));
 }
 
 async fn writes_at_once<S: Store + 'static>(store: Arc<S>) {
