@@ -1,6 +1,7 @@
 //! Simulated platforms, load and checks for deployers, routers, stores and strategies.
 
 pub mod app;
+pub mod conformance;
 pub mod load;
 pub mod process;
 pub mod sim;
