@@ -1,8 +1,6 @@
 //! Requests and events to write.
 
-use deploy_core::{
-    Actor, Creation, DeploymentId, Kind, Record, Release, Request, Scope, Spec, Store, Timestamp, What,
-};
+use deploy_core::{Actor, Creation, DeploymentId, Kind, Record, Release, Request, Scope, Spec, Store, Timestamp, What};
 use std::sync::Arc;
 
 pub fn at(second: i64) -> Timestamp {

@@ -35,7 +35,7 @@ pub enum Guarantee {
 impl fmt::Display for Guarantee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Contract(sentence) => write!(f, "contract `{sentence}`"),
+            Self::Contract(sentence) => write!(f, "the contract ({sentence})"),
             guarantee => write!(f, "{guarantee:?}"),
         }
     }

@@ -50,12 +50,12 @@ impl<I: deploy_core::Instances + 'static, K: 'static> Instances<I, K> {
     /// The first step that does not hold.
     pub async fn run(self) -> std::result::Result<Passed, Failure> {
         let report = Report::of("Instances");
+        report.step(SHOWN, "who was launched is listed at once, in its slot");
+        lists(&self.fresh(&report).await?).await?;
         report.step(FENCED, "the mark is raised with nothing there, and stands");
         raises(&self.fresh(&report).await?).await?;
         report.step(FENCED, "an older token is refused, and nothing has changed");
         fences(&self.fresh(&report).await?).await?;
-        report.step(SHOWN, "who was launched is listed at once, in its slot");
-        lists(&self.fresh(&report).await?).await?;
         report.step(LAUNCHED, "the same again is no second instance, another revision is refused");
         launches(&self.fresh(&report).await?).await?;
         report.step(STOPPED, "who was told to stop is terminating, and goes");

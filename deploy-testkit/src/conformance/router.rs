@@ -18,7 +18,8 @@ const SAME: Guarantee = Guarantee::Contract("the same state again changes nothin
 const WHOLE: Guarantee = Guarantee::G6;
 const FENCED: Guarantee = Guarantee::G7;
 const KEPT: Guarantee = Guarantee::Contract("state is durable before it is acknowledged");
-const PORT: Guarantee = Guarantee::Contract("a new port that cannot be listened on is an error, and nothing has changed");
+const PORT: Guarantee =
+    Guarantee::Contract("a new port that cannot be listened on is an error, and nothing has changed");
 
 type Made<R, K> = LocalBoxFuture<'static, Result<(R, K)>>;
 

@@ -5,7 +5,9 @@ mod drawn;
 use super::failure::{Failure, Guarantee};
 use super::report::{Held, Passed, Report};
 use deploy_core::planner::{Planning, plan};
-use deploy_core::{Back, Change, Count, Desired, Kind, Result, Stages, Step, Strategies, StrategyRef, Timestamp, Traffic, need};
+use deploy_core::{
+    Back, Change, Count, Desired, Kind, Result, Stages, Step, Strategies, StrategyRef, Timestamp, Traffic, need,
+};
 use drawn::Drawn;
 use std::fmt;
 use std::ops::Range;
@@ -126,7 +128,8 @@ fn safe(report: &Report, change: &Change<'_>, stages: &Stages) -> Held {
     let pooled = steps(stages).any(|step| step.desired.traffic == Traffic::Pooled);
     let divided = |step: &&Step| step.desired.traffic.split().is_some_and(|split| !split.is_whole());
     let split = steps(stages).find(divided);
-    let told = split.map_or_else(String::new, |step| format!("both pooled traffic and a split ({})", step.desired.traffic));
+    let told =
+        split.map_or_else(String::new, |step| format!("both pooled traffic and a split ({})", step.desired.traffic));
     report.holds(!pooled || split.is_none(), told, "one of them in a plan")
 }
 

@@ -125,7 +125,8 @@ impl<'r, D: deploy_core::Deployer, K> Told<'r, D, K> {
             self.report.note(format!("converge dropped after {polls} polls, ended: {done}"));
         }
         let paused = if line.paused { ", paused" } else { "" };
-        let told = format!("converge({:?} {:?} -> {:?}, {}, {token}{paused})", line.kind, line.from, line.to, line.traffic);
+        let told =
+            format!("converge({:?} {:?} -> {:?}, {}, {token}{paused})", line.kind, line.from, line.to, line.traffic);
         self.report.call(told, self.it.converge(&order)).await
     }
 

@@ -11,7 +11,10 @@ where
     D: deploy_core::Deployer + 'static,
     K: 'static,
 {
-    report.step(Guarantee::G3, "a grow does not shift, a shift does not scale, a shrink does neither more than it is told");
+    report.step(
+        Guarantee::G3,
+        "a grow does not shift, a shift does not scale, a shrink does neither more than it is told",
+    );
     let told = suite.fresh(report).await?;
     if !told.can.routes || told.can.slots.is_some_and(|slots| slots < 5) {
         report.leave_out("it does not route, or has room for fewer than five instances");

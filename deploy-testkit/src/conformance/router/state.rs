@@ -79,7 +79,8 @@ async fn shows<R: deploy_core::Router, K>(told: &Told<'_, R, K>) -> Held {
     ];
     if can.split {
         let coarse = if can.finest.is_none() { Share::percent(1) } else { can.finest };
-        let fine = if Share::percent(25).points().is_multiple_of(coarse.points()) { Share::percent(25) } else { coarse };
+        let fine =
+            if Share::percent(25).points().is_multiple_of(coarse.points()) { Share::percent(25) } else { coarse };
         states.push((split(Split::share(fine)), vec![one.clone(), other.clone()]));
         states.push((split(Split::share(coarse)), vec![one.clone(), other, more]));
     }
@@ -139,7 +140,8 @@ where
         report.note(format!("apply({}) dropped after {polls} polls, ended: {ended}", after.token));
         let state = told.observe(&before.track).await?;
         let members: Vec<_> = state.members.iter().map(|routed| routed.member.clone()).collect();
-        let whole = [&before, &after].iter().any(|one| state.spread == one.spread && members.len() == one.members.len());
+        let whole =
+            [&before, &after].iter().any(|one| state.spread == one.spread && members.len() == one.members.len());
         let told_now = format!("{} to {}", spread_in_words(&state.spread), who(&members));
         report.holds(whole, told_now, "the state before or the one after")?;
         told.apply(&after).await?;

@@ -66,8 +66,7 @@ async fn epochs<S: deploy_core::Store + 'static, K>(told: &Told<'_, S, K>) -> He
     told.release(&first).await?;
     report.equal(&report.done(told.claimed("one", seconds(10), 9).await?)?.epoch, &9)?;
     let other = request("shop", "staging", "1").scope();
-    let elsewhere =
-        report.call("claim(two, shop/staging)", told.store.claim(&other, "two", seconds(10), 0)).await?;
+    let elsewhere = report.call("claim(two, shop/staging)", told.store.claim(&other, "two", seconds(10), 0)).await?;
     report.holds(report.done(elsewhere)?.holder == "two", "another holder", "two")
 }
 

@@ -3,8 +3,8 @@
 use crate::sim::Dice;
 use deploy_core::planner::Known;
 use deploy_core::{
-    Capabilities, Change, Counts, Evidence, Exit, Instance, InstanceState, Name, Observed, Release, Revision,
-    Running, Share, Side, Source, Spec, Split, Spread, StrategyRef, TrackRef, TrafficSeen, Workload,
+    Capabilities, Change, Counts, Evidence, Exit, Instance, InstanceState, Name, Observed, Release, Revision, Running,
+    Share, Side, Source, Spec, Split, Spread, StrategyRef, TrackRef, TrafficSeen, Workload,
 };
 use std::fmt;
 
