@@ -60,5 +60,5 @@ async fn what_was_left_out_is_told() {
         text.contains("left out  where requests go in truth: no address for clients was declared (`through`)"),
         "{text}"
     );
-    assert!(text.contains("restart: no way to restart it was declared (`restarted`)"), "{text}");
+    assert!(text.contains("fence: no way to restart it was declared (`restarted`)"), "{text}");
 }

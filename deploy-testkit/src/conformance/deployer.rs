@@ -65,10 +65,7 @@ impl<D: deploy_core::Deployer + 'static, K: 'static> Deployer<D, K> {
         report.step(PREPARED, "what is shipped twice runs nowhere");
         prepares(&self.fresh(&report).await?).await?;
         report.step(Guarantee::G5, "a first order is reached, in bounded turns");
-        let mut told = self.fresh(&report).await?;
-        let first = told.bring_up(2).await?;
-        report.then(AGAIN, "an order that is settled moves nothing");
-        again(&mut told, first).await?;
+        reached(self.fresh(&report).await?).await?;
         report.step(Guarantee::G8, "in a pause nothing is launched");
         pauses(&mut self.fresh(&report).await?).await?;
         way::steps(&self, &report).await?;
@@ -147,7 +144,9 @@ async fn prepares<D: deploy_core::Deployer, K>(told: &Told<'_, D, K>) -> Held {
     told.report.equal(&seen.instances().count(), &0)
 }
 
-async fn again<D: deploy_core::Deployer, K>(told: &mut Told<'_, D, K>, line: Line) -> Held {
+async fn reached<D: deploy_core::Deployer, K>(mut told: Told<'_, D, K>) -> Held {
+    let line = told.bring_up(2).await?;
+    told.report.then(AGAIN, "an order that is settled moves nothing");
     let before: Vec<_> = told.observe().await?.instances().map(|instance| instance.id.clone()).collect();
     let turn = told.turn(&line, None).await?;
     told.report.holds(!turn.moved, "it moved", "nothing to move")?;

@@ -41,8 +41,9 @@ impl fmt::Display for Guarantee {
     }
 }
 
-/// A step of a suite that does not hold. Its `Display` is all that is needed to see it again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A step of a suite that does not hold. Its `Display`, and its `Debug` alike, is all that is needed to see it again: a
+/// test that returns it shows it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The suite: `Router`.
     pub suite: &'static str,
@@ -76,6 +77,12 @@ impl fmt::Display for Failure {
             write!(f, "\n    {number}. {line}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -56,7 +56,9 @@ impl Deployer for Wrong {
         let mut order = order.clone();
         match self.fault {
             Fault::ShiftsDuringGrow if order.kind == OrderKind::Grow => {
-                order.traffic = Traffic::Split(Split::percent(1));
+                self.own.converge(&order).await?;
+                (order.kind, order.traffic_before) = (OrderKind::Shift, order.traffic);
+                order.traffic = Traffic::Split(Split::percent(50));
             }
             Fault::TakesOlder => order.token = order.token.max(self.own.observe(order.track).await?.token),
             Fault::NeverReturns => std::future::pending().await,

@@ -167,10 +167,12 @@ impl<'r, D: deploy_core::Deployer, K> Told<'r, D, K> {
             return Some(format!("{stands} stand and {leaving} are leaving of the {} of {}", side.count, side.side));
         }
         let spread = seen.traffic.as_ref().map(|traffic| &traffic.spread);
-        let short = to.iter().chain(&from).find(|side| ready(seen, side) < side.count);
+        let sides = to.iter().map(|side| (side, true)).chain(from.iter().map(|side| (side, false)));
+        let ready = |(side, is_to): (&OrderSide, bool)| ready(seen, side, is_served(line, is_to));
+        let short = sides.map(|(side, is_to)| (side, ready((side, is_to)))).find(|(side, ready)| *ready < side.count);
         match spread {
             Some(spread) if *spread != self.spread(line) => Some(format!("requests go by {spread:?}")),
-            _ => short.map(|side| format!("{} of {} of {} are ready", ready(seen, side), side.count, side.side)),
+            _ => short.map(|(side, ready)| format!("{ready} of {} of {} are ready", side.count, side.side)),
         }
     }
 
@@ -207,12 +209,24 @@ fn leaves(seen: &Observed, side: &OrderSide) -> u32 {
     seen.side(&side.side).map_or(0, Running::terminating)
 }
 
-/// Those that are ready, or run and are in the router's set.
-pub(super) fn ready(seen: &Observed, side: &OrderSide) -> u32 {
+/// Those that are ready; where the engine probes, those that run and, if requests are to reach them, are admitted.
+pub(super) fn ready(seen: &Observed, side: &OrderSide, served: bool) -> u32 {
     match seen.side(&side.side) {
         Some(Running::Counts(counts)) => counts.ready,
-        Some(Running::Instances(instances)) => instances.iter().filter(|instance| instance.runs()).count() as u32,
+        Some(Running::Instances(instances)) => {
+            instances.iter().filter(|instance| instance.runs() && (instance.admitted || !served)).count() as u32
+        }
         None => 0,
+    }
+}
+
+/// Whether requests are to reach a side of an order.
+fn is_served(line: &Line, is_to: bool) -> bool {
+    match &line.traffic {
+        Traffic::Pooled => true,
+        Traffic::Split(split) if is_to => split.serves_candidate(),
+        Traffic::Split(split) => split.serves_stable(),
+        _ => false,
     }
 }
 

@@ -4,7 +4,7 @@ use super::Deployer;
 use super::told::{LOOKS, Line, Told, ready, stand};
 use crate::conformance::failure::Guarantee;
 use crate::conformance::report::{Held, Report};
-use deploy_core::{OrderKind, Share, Split, Spread, Traffic};
+use deploy_core::{Observed, OrderKind, Running, Share, Split, Spread, Traffic};
 
 pub(super) async fn steps<D, K>(suite: &Deployer<D, K>, report: &Report) -> Held
 where
@@ -54,13 +54,15 @@ async fn whole<D: deploy_core::Deployer, K>(mut told: Told<'_, D, K>, polls: Opt
     Ok(())
 }
 
-/// Takes an order to its end and looks after each turn.
+/// Takes an order to its end, and some turns beyond it; looks after each.
 async fn watched<D: deploy_core::Deployer, K>(told: &mut Told<'_, D, K>, line: &Line, polls: Option<u32>) -> Held {
-    let before = told.observe().await?.traffic.map(|traffic| traffic.spread).unwrap_or_default();
+    let before = told.observe().await?;
     told.token.generation += 1;
+    let mut beyond = 0;
     for _ in 0..LOOKS {
         told.turn(line, polls).await?;
-        if is_kept(told, line, &before).await? {
+        beyond += u32::from(is_kept(told, line, &before).await?);
+        if beyond > 3 {
             break;
         }
         told.wait().await;
@@ -70,25 +72,34 @@ async fn watched<D: deploy_core::Deployer, K>(told: &mut Told<'_, D, K>, line: &
 }
 
 /// Whether nothing is left to be moved; on the way limits and traffic are kept.
-async fn is_kept<D: deploy_core::Deployer, K>(told: &Told<'_, D, K>, line: &Line, before: &Spread) -> Held<bool> {
+async fn is_kept<D: deploy_core::Deployer, K>(told: &Told<'_, D, K>, line: &Line, was: &Observed) -> Held<bool> {
     let (report, seen, wanted) = (told.report, told.observe().await?, told.spread(line));
     let (from, to) = told.sides(line);
     let sides: Vec<_> = from.iter().chain(&to).collect();
-    let spread = seen.traffic.as_ref().map_or(&Spread::None, |traffic| &traffic.spread);
+    let (before, spread) = (spread_of(was), spread_of(&seen));
     let kept = spread == before || *spread == wanted;
     report.holds(kept, format_args!("requests by {spread:?}"), format_args!("{before:?}, then {wanted:?}"))?;
-    let standing: u32 = seen.sides.values().map(deploy_core::Running::total).sum();
-    let limits = told.bounds(line);
+    let (standing, limits) = (standing(&seen), told.bounds(line));
+    // Who stood before a shrink may stand until told to go.
+    let most = limits.ceiling.max(self::standing(was));
     if line.kind == OrderKind::Shift {
         let off = sides.iter().find(|side| stand(&seen, side) != side.count);
         let told_of = off.map(|side| format!("{} of {}", stand(&seen, side), side.side)).unwrap_or_default();
         report.holds(off.is_none(), told_of, "the counts of the order: a shift does not scale")?;
     }
-    if standing > limits.ceiling || sides.iter().map(|side| ready(&seen, side)).sum::<u32>() < limits.floor {
+    if standing > most || sides.iter().map(|side| ready(&seen, side, true)).sum::<u32>() < limits.floor {
         report.then(Guarantee::G1, "ready instances stay above the floor, standing ones below the ceiling");
         let told_of = format!("{standing} stand");
-        return Err(report.broken(told_of, format_args!("{} to {}", limits.floor, limits.ceiling)));
+        return Err(report.broken(told_of, format_args!("{} to {most}", limits.floor)));
     }
     let counts = sides.iter().all(|side| stand(&seen, side) == side.count);
     Ok(counts && *spread == wanted)
+}
+
+fn spread_of(seen: &Observed) -> &Spread {
+    seen.traffic.as_ref().map_or(&Spread::None, |traffic| &traffic.spread)
+}
+
+fn standing(seen: &Observed) -> u32 {
+    seen.sides.values().map(Running::total).sum()
 }
