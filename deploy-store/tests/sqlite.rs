@@ -1,10 +1,10 @@
-//! The SQLite store: the suite, and what a file can suffer.
+//! The SQLite store: what it says, and what a file can suffer.
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unreachable_pub, reason = "tests")]
 
-mod suite;
+mod support;
 
-use deploy_core::{Exit, Filter, Folded, Health, InstanceId, Kind, Memory, RevisionId, Side, Store, TrackRef, What};
+use deploy_core::{Exit, Filter, Folded, Health, InstanceId, Kind, RevisionId, Side, Store, TrackRef, What};
 use deploy_store::{Options, Sqlite};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -12,25 +12,27 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use suite::{Hand, adds, at, made, pending, request, scope};
+use support::{adds, at, made, pending, request, scope};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
-async fn the_store_in_memory_does_what_every_store_does() {
-    suite::run(async |hand: Hand| Memory::new(move || hand.read())).await;
-}
-
-#[tokio::test]
-async fn the_store_in_a_file_does_what_every_store_does() {
+async fn refusals_say_what_and_who() {
     let folder = tempfile::tempdir().unwrap();
-    let next = std::sync::atomic::AtomicU32::new(0);
-    suite::run(async |hand: Hand| {
-        let number = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        let path = folder.path().join(format!("{number}.db"));
-        Options::default().clock(move || hand.read()).open(path).await.unwrap()
-    })
-    .await;
+    let store = Options::default().clock(|| at(1000)).open(folder.path().join("deploy.db")).await.unwrap();
+    made(&store, "d1").await;
+    store.claim(&scope(), "one", HOUR, 0).await.unwrap();
+    let (id, other) = ("d1".into(), request("shop", "production", "2"));
+    let conflict = store.create(&id, &other, &"ann".into()).await.unwrap_err();
+    assert_eq!(conflict.message(), "deployment d1 is there already with other content; use another id");
+    assert!(conflict.context("has").unwrap().ends_with(" to production"), "{conflict}");
+    let late = store.append(&id, 0, 1, at(1), vec![pending(1)]).await.unwrap_err();
+    assert_eq!(late.message(), "deployment d1 has moved on to event 1, the write expected 0");
+    let fenced = store.append(&id, 1, 2, at(1), vec![pending(1)]).await.unwrap_err();
+    assert_eq!(fenced.message(), "the lease of shop/production has epoch 1, the write came under 2");
+    let busy = store.claim(&scope(), "two", HOUR, 0).await.unwrap_err();
+    assert_eq!(busy.message(), "shop/production is in the hands of engine one until 1970-01-01T01:16:40Z");
+    assert_eq!(store.load(&"d9".into()).await.unwrap_err().message(), "there is no deployment d9");
 }
 
 #[tokio::test]

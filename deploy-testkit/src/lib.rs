@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod chaos;
+pub mod conformance;
 pub mod load;
 pub mod process;
 pub mod sim;
