@@ -1,4 +1,4 @@
-//! The commands of the project: `cargo xtask test`, `soak`, `ci` and `floors`. Only std, so that it builds in seconds.
+//! The commands of the project: `cargo xtask test`, `soak`, `fuzz`, `ci` and `floors`. Only std, so that it builds in seconds.
 
 #![allow(clippy::print_stdout, reason = "a command speaks to people")]
 
@@ -6,6 +6,7 @@ mod checks;
 mod deny;
 mod examples;
 mod floors;
+mod fuzz;
 mod needs;
 mod place;
 mod report;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask test    all tests: unit, integration, live ones that can run here, doctests, examples
 cargo xtask soak    the long form; writes docs/reports/soak-<time>.md   [DEPLOY_SEED=n repeats one]
+cargo xtask fuzz    the fuzzing of the soak, alone             [DEPLOY_FUZZ_SECONDS=n for each target; 1800]
 cargo xtask ci      test, and before it formatting, lints, docs, floors, licences, bans, sources, advisories
 cargo xtask floors  who may know whom, alone: seconds
 
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     match command.as_str() {
         "test" => tests::all(&place, &mut report),
         "soak" => soak::all(&place, &mut report),
+        "fuzz" => fuzz::all(&place, &mut report),
         "floors" => floors::all(&place, &mut report),
         "ci" => {
             checks::all(&place, &mut report);
