@@ -23,7 +23,7 @@ use tar::EntryType;
 pub struct Bounds {
     /// Bytes when unpacked. Default 4 GiB.
     pub bytes: u64,
-    /// Files, directories and links. Default 200,000.
+    /// Files, directories and links, the directories that a path leads through included. Default 200,000.
     pub entries: u64,
 }
 
@@ -118,10 +118,7 @@ impl Unpacking<'_> {
         let named = path(long.path.unwrap_or_else(|| entry.path_bytes().into_owned()));
         let link = long.link.or_else(|| entry.link_name_bytes().map(std::borrow::Cow::into_owned)).unwrap_or_default();
         let link = path(link);
-        self.entries += 1;
-        if self.entries > self.bounds.entries {
-            return Err(Error::invalid(format!("it has more than {} entries", self.bounds.entries)));
-        }
+        self.count()?;
         let relative = inside(&named).ok_or_else(|| unfit(&named, "its path leads outside the release"))?;
         let path = self.root.join(&relative);
         self.lead(&relative, &named)?;
@@ -138,15 +135,27 @@ impl Unpacking<'_> {
     }
 
     /// Makes the directories that lead to a path; none of them may be anything else already.
-    fn lead(&self, relative: &Path, named: &Path) -> Result<()> {
+    fn lead(&mut self, relative: &Path, named: &Path) -> Result<()> {
         let mut at = self.root.to_owned();
         for piece in relative.parent().into_iter().flat_map(Path::components) {
             at.push(piece);
             match fs::symlink_metadata(&at) {
                 Ok(found) if found.is_dir() => {}
                 Ok(_) => return Err(unfit(named, "its path leads through something that is no directory")),
-                Err(_) => DirBuilder::new().mode(0o755).create(&at).map_err(|error| failed(named, &error))?,
+                Err(_) => {
+                    self.count()?;
+                    DirBuilder::new().mode(0o755).create(&at).map_err(|error| failed(named, &error))?;
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Counts what comes to stand there, whether the archive names it or only leads through it.
+    fn count(&mut self) -> Result<()> {
+        self.entries += 1;
+        if self.entries > self.bounds.entries {
+            return Err(Error::invalid(format!("it has more than {} entries", self.bounds.entries)));
         }
         Ok(())
     }
@@ -180,7 +189,7 @@ impl Unpacking<'_> {
     }
 
     /// The file of the archive that a hard link means.
-    fn hard(&self, target: &Path, named: &Path) -> Result<PathBuf> {
+    fn hard(&mut self, target: &Path, named: &Path) -> Result<PathBuf> {
         let outside = || unfit(named, "it links to something that is no file of the archive");
         let relative = inside(target).ok_or_else(outside)?;
         self.lead(&relative, named).map_err(|_| outside())?;

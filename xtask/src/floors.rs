@@ -76,7 +76,7 @@ const FLOORS: &[Floor] = &[
 ];
 
 /// Members of the workspace that nobody builds on.
-const TOP: &[&str] = &["xtask", "deploy-benches"];
+const TOP: &[&str] = &["xtask", "deploy-benches", "deploy-fuzz"];
 
 /// Proves the floors by what `cargo tree` shows.
 pub(crate) fn all(place: &Place, report: &mut Report) {

@@ -1,4 +1,4 @@
-//! The commands of the project: `cargo xtask test`, `soak`, `ci` and `floors`. Only std, so that it builds in seconds.
+//! The commands of the project, as its help lists them. Only std, so that it builds in seconds.
 
 #![allow(clippy::print_stdout, reason = "a command speaks to people")]
 
@@ -6,6 +6,7 @@ mod checks;
 mod deny;
 mod examples;
 mod floors;
+mod fuzz;
 mod mutants;
 mod needs;
 mod place;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask test    all tests: unit, integration, live ones that can run here, doctests, examples
 cargo xtask soak    the long form; writes docs/reports/soak-<time>.md   [DEPLOY_SEED=n repeats one]
+cargo xtask fuzz    the fuzzing of the soak, alone             [DEPLOY_FUZZ_SECONDS=n for each target; 1800]
 cargo xtask ci      test, and before it formatting, lints, docs, floors, licences, bans, sources, advisories
 cargo xtask mutants each guard taken away in turn: the test that caught it [or those whose guard contains the words]
 cargo xtask floors  who may know whom, alone: seconds
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         "test" => tests::all(&place, &mut report),
         "soak" => soak::all(&place, &mut report),
         "mutants" => mutants::try_all(&place, &mut report, std::env::args().nth(2).as_deref()),
+        "fuzz" => fuzz::all(&place, &mut report),
         "floors" => floors::all(&place, &mut report),
         "ci" => {
             checks::all(&place, &mut report);

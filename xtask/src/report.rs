@@ -58,10 +58,10 @@ impl Report {
     }
 
     /// Runs one thing that counts as one test.
-    pub(crate) fn one(&mut self, place: &Place, name: &str, command: &mut Command, limit: Duration) {
-        if self.check(place, name, command, limit).success {
-            self.tally.passed += 1;
-        }
+    pub(crate) fn one(&mut self, place: &Place, name: &str, command: &mut Command, limit: Duration) -> Ended {
+        let ended = self.check(place, name, command, limit);
+        self.tally.passed += u64::from(ended.success);
+        ended
     }
 
     /// Runs test binaries, whose own counts are added up.

@@ -2,14 +2,14 @@
 
 use crate::place::Place;
 use crate::report::Report;
-use crate::{needs, tests};
+use crate::{fuzz, needs, tests};
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Runs all tests with `DEPLOY_SOAK=1`, those that stand for the soak alone too, and writes down every figure.
+/// Runs all tests with `DEPLOY_SOAK=1`, those that stand for the soak alone too, then the fuzzing, and writes down every figure.
 ///
 /// A test reads `DEPLOY_SEED` and prints what it measured as a line `figure: <name> = <value>`.
 pub(crate) fn all(place: &Place, report: &mut Report) {
@@ -25,6 +25,7 @@ pub(crate) fn all(place: &Place, report: &mut Report) {
         all.args(["--skip", &mark.test]);
     }
     report.tests(place, "soak", all.env("DEPLOY_SOAK", "1").env("DEPLOY_SEED", &seed), LIMIT);
+    fuzz::all(place, report);
     write(place, report, begun, &seed);
 }
 

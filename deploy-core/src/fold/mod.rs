@@ -16,7 +16,7 @@ impl Record {
     /// Folds all events of a deployment.
     ///
     /// # Errors
-    /// `Corrupt` where the first is no request, or a number is missing.
+    /// `Corrupt` where the first is not number 1 and a request, or a number is missing.
     pub fn fold(id: &DeploymentId, events: impl IntoIterator<Item = Event>) -> Result<Self> {
         let mut events = events.into_iter();
         let corrupt = |what: &str| Error::new(Kind::Corrupt, format!("the events of deployment {id} {what}"));
@@ -33,7 +33,7 @@ impl Record {
 
     fn first(id: &DeploymentId, event: Event) -> Option<Self> {
         let What::Requested { request, actor } = event.what else { return None };
-        Some(Self {
+        (event.number == 1).then(|| Self {
             id: id.clone(),
             scope: request.scope(),
             request: Arc::new(*request),

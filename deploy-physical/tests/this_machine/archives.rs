@@ -143,6 +143,15 @@ async fn an_archive_beyond_its_bounds_is_refused() {
 }
 
 #[tokio::test]
+async fn directories_that_an_archive_only_leads_through_count_as_entries() {
+    let bench = bench_with(|builder| builder.bounds(Bounds { bytes: 99, entries: 4 }));
+    let path = packed(&bench, &[file("app"), file("a/b/c/app")]);
+    let place = "; at: workloads.web.source.artifact; track: shop/production/web@local";
+    let expected = format!("artifact DIR/evil.tar.gz: it has more than 4 entries{place}");
+    assert_eq!(refused(&bench, artifact(&path, &["app"])).await, (Kind::Invalid, expected));
+}
+
+#[tokio::test]
 async fn what_is_no_archive_is_refused() {
     let bench = bench();
     let path = bench.root.path().join("evil.tar.gz");
