@@ -1,6 +1,7 @@
 //! Bodies on their way through.
 
 use crate::pool::Sender;
+use crate::presence::Asking;
 use crate::upstream::Flight;
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -141,6 +142,7 @@ pub(crate) enum Answer {
 pub(crate) struct Download {
     body: Incoming,
     lease: Option<Lease>,
+    asking: Option<Asking>,
 }
 
 /// A connection in use, and the request it is used for.
@@ -162,9 +164,14 @@ impl Lease {
 
 impl Download {
     pub(crate) fn new(body: Incoming, lease: Lease) -> Self {
-        let mut download = Self { body, lease: Some(lease) };
+        let mut download = Self { body, lease: Some(lease), asking: None };
         download.end_if_over();
         download
+    }
+
+    /// Keeps the request counted until the answer is over.
+    pub(crate) fn keep(&mut self, asking: Asking) {
+        self.asking = Some(asking);
     }
 
     fn end_if_over(&mut self) {

@@ -37,6 +37,13 @@ pub struct Config {
     pub out_of_use: Duration,
     /// How long an idle connection to an instance is kept. Default 4 s: less than what servers usually allow.
     pub upstream_idle: Duration,
+    /// How long a client may keep a connection without a request. Default 75 s: longer than what usually stands before us keeps
+    /// one, so that it is not we who close it under a request.
+    pub client_idle: Duration,
+    /// How long a client may take over the head of a request, from its first byte. Default 20 s.
+    pub header_timeout: Duration,
+    /// As many connections of clients are served at a time, over all ports. Default 10,000.
+    pub max_clients: usize,
     /// The largest body of a request that is mirrored, in bytes. Default 64 KiB.
     pub mirror_body: usize,
     /// As many copies wait at most; more are dropped. Default 256.
@@ -64,6 +71,9 @@ impl Default for Config {
             response_timeout: Duration::from_secs(60),
             out_of_use: Duration::from_secs(1),
             upstream_idle: Duration::from_secs(4),
+            client_idle: Duration::from_secs(75),
+            header_timeout: Duration::from_secs(20),
+            max_clients: 10_000,
             mirror_body: 64 * 1024,
             mirror_queue: 256,
             mirror_at_once: 32,

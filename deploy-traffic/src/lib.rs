@@ -70,6 +70,10 @@
 //! replaced or stopped, each HTTP/1 connection is closed by its next answer (`connection: close`), HTTP/2 by GOAWAY, and what
 //! stays idle after a grace.
 //!
+//! A client that asks nothing for [`Config::client_idle`], or takes longer than [`Config::header_timeout`] over the head of a
+//! request, is hung up on (HTTP/2: told to go away). Beyond [`Config::max_clients`] nobody is accepted until somebody leaves:
+//! who comes waits in the system's queue.
+//!
 //! # A process of its own
 //!
 //! State is written (to a new file, flushed, renamed, the folder flushed) before it is acknowledged. After a restart every
@@ -77,8 +81,8 @@
 //! be read is told and left as it is. A newer program takes over with `--takeover`: it gets the open ports from the old process,
 //! which then follows what the new one is told, and counts for it, until its last request is answered.
 //!
-//! What it does not do: TLS, HTTP/2 to instances (so no gRPC), WebSocket over HTTP/2, PROXY protocol, limits of rate or size,
-//! a timeout of idle or slow clients. It belongs behind something that faces strangers.
+//! What it does not do: TLS, HTTP/2 to instances (so no gRPC), WebSocket over HTTP/2, PROXY protocol, limits of rate or
+//! size, a timeout of clients that do not read their answers. It belongs behind something that faces strangers.
 
 mod body;
 mod book;
@@ -92,6 +96,7 @@ mod listen;
 mod metrics;
 mod mirror;
 mod pool;
+mod presence;
 mod process;
 mod proxy;
 mod rules;

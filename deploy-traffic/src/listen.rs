@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::mirror::Mirror;
+use crate::presence::{Heard, Presence};
 use crate::serve;
 use crate::track::Track;
 use deploy_core::{Error, Kind, Result, TrackRef};
@@ -14,12 +15,14 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) mirror: Mirror,
     pub(crate) tasks: TaskTracker,
+    /// Room for clients.
+    pub(crate) room: Arc<Semaphore>,
 }
 
 /// A port that is listened on for a workload.
@@ -62,7 +67,8 @@ const CLOSING: u8 = 2;
 pub(crate) struct Connection {
     id: u64,
     clients: Arc<Clients>,
-    http2: AtomicBool,
+    pub(crate) presence: Arc<Presence>,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// A client, as its requests see it.
@@ -155,9 +161,9 @@ async fn accept_all(
     track: Arc<Track>,
     shared: Shared,
 ) {
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+    while let Some((room, accepted)) = stop.run_until_cancelled(accept(&listener, &shared.room)).await {
         match accepted {
-            Ok((stream, peer)) => greet(stream, peer, &clients, &track, &shared),
+            Ok((stream, peer)) => greet(stream, peer, room, &clients, &track, &shared),
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -166,16 +172,33 @@ async fn accept_all(
     }
     // Who is in the queue already would be cut off when the port is closed.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        greet(stream, peer, &clients, &track, &shared);
+        greet(stream, peer, None, &clients, &track, &shared);
     }
 }
 
-fn greet(stream: TcpStream, peer: SocketAddr, clients: &Arc<Clients>, track: &Arc<Track>, shared: &Shared) {
+/// Waits for room, then for a client.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (Option<OwnedSemaphorePermit>, io::Result<(TcpStream, SocketAddr)>) {
+    let room = Arc::clone(room).acquire_owned().await.ok();
+    (room, listener.accept().await)
+}
+
+fn greet(
+    stream: TcpStream,
+    peer: SocketAddr,
+    room: Option<OwnedSemaphorePermit>,
+    clients: &Arc<Clients>,
+    track: &Arc<Track>,
+    shared: &Shared,
+) {
     let _ = stream.set_nodelay(true);
     let connection = Connection {
         id: clients.next.fetch_add(1, Ordering::Relaxed),
         clients: Arc::clone(clients),
-        http2: AtomicBool::new(false),
+        presence: Arc::new(Presence::new()),
+        _room: room,
     };
     let client = Arc::new(Client {
         config: Arc::clone(&shared.config),
@@ -192,8 +215,10 @@ async fn talk(stream: TcpStream, client: Arc<Client>) {
     let asked = Arc::clone(&client);
     let service = service_fn(move |request| serve::answer(Arc::clone(&asked), request));
     let builder = auto::Builder::new(TokioExecutor::new());
+    let stream = Heard::new(stream, Arc::clone(&client.connection.presence));
     let mut conversation = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let (mut registered, mut closing) = (false, false);
+    let mut silence = pin!(sleep_until(Instant::now() + client.config.client_idle));
+    let (mut registered, mut closing, mut warned) = (false, false, false);
     let ended = poll_fn(|cx| {
         // The waker of a task stays the same, so once is enough.
         if !std::mem::replace(&mut registered, true) {
@@ -203,10 +228,43 @@ async fn talk(stream: TcpStream, client: Arc<Client>) {
             closing = true;
             conversation.as_mut().graceful_shutdown();
         }
-        conversation.as_mut().poll(cx)
+        if let Poll::Ready(ended) = conversation.as_mut().poll(cx) {
+            return Poll::Ready(ended);
+        }
+        if client.is_silent(silence.as_mut(), warned, cx) {
+            if warned || !client.connection.presence.is_http2() {
+                return Poll::Ready(Ok(()));
+            }
+            (closing, warned) = (true, true);
+            conversation.as_mut().graceful_shutdown();
+            silence.as_mut().reset(Instant::now() + client.config.header_timeout);
+            // The goodbye is sent, and the sleep begun, at the next turn.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     });
     if let Err(error) = ended.await {
         tracing::debug!(error, "a connection of a client broke");
+    }
+}
+
+impl Client {
+    /// Whether it has been silent for as long as allowed, or, once warned, to the end of the sleep. Sleeps until it may be.
+    fn is_silent(&self, mut silence: Pin<&mut Sleep>, warned: bool, cx: &mut Context<'_>) -> bool {
+        let due = self.connection.presence.due(&self.config);
+        let due = due.map(|due| if warned { silence.deadline() } else { due });
+        if due.is_some_and(|due| due < silence.deadline()) {
+            silence.as_mut().reset(due.unwrap_or_else(Instant::now));
+        }
+        while silence.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            match due {
+                Some(due) if due <= now => return true,
+                Some(due) => silence.as_mut().reset(due),
+                None => silence.as_mut().reset(now + self.config.client_idle),
+            }
+        }
+        false
     }
 }
 
@@ -224,10 +282,6 @@ impl Connection {
         self.clients.wakers.lock().unwrap_or_else(PoisonError::into_inner).insert(self.id, waker.clone());
     }
 
-    pub(crate) fn set_http2(&self) {
-        self.http2.store(true, Ordering::Relaxed);
-    }
-
     /// Whether the next answer is to be the last.
     pub(crate) fn is_leaving(&self) -> bool {
         self.clients.phase.load(Ordering::Acquire) > SERVING
@@ -236,7 +290,7 @@ impl Connection {
     /// HTTP/2 can say goodbye without losing a request, so it need not wait for the next.
     fn is_to_close(&self) -> bool {
         let phase = self.clients.phase.load(Ordering::Acquire);
-        phase == CLOSING || (phase == LEAVING && self.http2.load(Ordering::Relaxed))
+        phase == CLOSING || (phase == LEAVING && self.presence.is_http2())
     }
 }
 

@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 /// How long a restored proxy waits for the first of its instances before it listens.
@@ -70,7 +71,12 @@ impl Proxy {
     /// A proxy that was told nothing yet, on a runtime.
     pub(crate) fn start(runtime: &Handle, config: Config, file: Option<StateFile>) -> Arc<Self> {
         let entered = runtime.enter();
-        let shared = Shared { mirror: Mirror::start(&config), config: Arc::new(config), tasks: TaskTracker::new() };
+        let shared = Shared {
+            mirror: Mirror::start(&config),
+            room: Arc::new(Semaphore::new(config.max_clients.clamp(1, Semaphore::MAX_PERMITS))),
+            config: Arc::new(config),
+            tasks: TaskTracker::new(),
+        };
         let writer = Writer { role: Role::Leading, file: file.map(Arc::new) };
         let proxy = Arc::new(Self {
             runtime: runtime.clone(),

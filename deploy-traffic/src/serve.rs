@@ -23,11 +23,15 @@ static REASON: HeaderName = HeaderName::from_static("x-deploy-proxy");
 pub(crate) async fn answer(client: Arc<Client>, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
     let version = request.version();
     if version == Version::HTTP_2 {
-        client.connection.set_http2();
+        client.connection.presence.set_http2();
     }
+    let asking = client.connection.presence.ask();
     let mut response = serve(&client, request).await;
     if version != Version::HTTP_2 && client.connection.is_leaving() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Answer::Instance(download) = response.body_mut() {
+        download.keep(asking);
     }
     Ok(response)
 }

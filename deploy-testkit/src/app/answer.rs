@@ -31,13 +31,15 @@ const LONGEST_BURN: u64 = 10_000;
 pub(super) struct Answers {
     settings: Settings,
     version: HeaderValue,
+    side: Option<HeaderValue>,
     requests: AtomicU64,
 }
 
 impl Answers {
     pub(super) fn new(settings: Settings) -> Self {
         let version = HeaderValue::from_str(&settings.version).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { settings, version, requests: AtomicU64::new(0) }
+        let side = settings.side.as_deref().and_then(|side| HeaderValue::from_str(side).ok());
+        Self { settings, version, side, requests: AtomicU64::new(0) }
     }
 
     /// Answers one request. A WebSocket ends when `stop` says so.
@@ -60,6 +62,9 @@ impl Answers {
             _ => text(StatusCode::NOT_FOUND, "no such page"),
         };
         answer.headers_mut().insert(VERSION, self.version.clone());
+        if let Some(side) = &self.side {
+            answer.headers_mut().insert("x-app-side", side.clone());
+        }
         Ok(answer)
     }
 
@@ -87,19 +92,26 @@ impl Answers {
         };
         let called = time::timeout(CALL, fetch(port)).await.unwrap_or_else(|_| Err("no answer in time".into()));
         match called {
-            Ok((parts, body)) if parts.status.is_success() => callee(&self.settings.version, &parts, &body),
-            Ok((parts, _)) => text(StatusCode::BAD_GATEWAY, format!("port {port} answered {}", parts.status)),
+            Ok((parts, body)) if parts.status.is_success() => {
+                callee(&parts, StatusCode::OK, format!("version {}, called {}", self.settings.version, told(&body)))
+            }
+            Ok((parts, _)) => callee(&parts, StatusCode::BAD_GATEWAY, format!("port {port} answered {}", parts.status)),
             Err(e) => text(StatusCode::BAD_GATEWAY, format!("port {port}: {e}")),
         }
     }
 }
 
-fn callee(version: &str, parts: &response::Parts, body: &Bytes) -> Answer {
-    let mut answer = text(StatusCode::OK, format!("version {version}, called {}", String::from_utf8_lossy(body)));
+/// An answer that bears the version of who was called.
+fn callee(parts: &response::Parts, status: StatusCode, words: String) -> Answer {
+    let mut answer = text(status, words);
     if let Some(version) = parts.headers.get(VERSION) {
         answer.headers_mut().insert("x-callee-version", version.clone());
     }
     answer
+}
+
+fn told(body: &Bytes) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(body)
 }
 
 async fn fetch(port: u16) -> Result<(response::Parts, Bytes), Box<dyn Error + Send + Sync>> {

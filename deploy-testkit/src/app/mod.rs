@@ -8,15 +8,16 @@
 //! | `/slow` | the same after 2 s |
 //! | `/healthz` | 200, `ok`; 500 when unhealthy |
 //! | `/ws` | a WebSocket that echoes |
-//! | `/call?port=N` | 200 with the version of the service on that port of 127.0.0.1, asked once on a new connection; else 502 |
+//! | `/call?port=N` | 200 with the version of the service on that port of 127.0.0.1, asked once on a new connection; else 502, with that version if it answered at all |
 //! | `/burn?ms=N` | 200 after that much work of one core, 10 s at most |
 //!
-//! Every response bears the version in the header `x-app-version`. HTTP/1.1, and HTTP/2 with prior knowledge.
+//! Every response bears the version in the header `x-app-version`, and the side, where it is told, in `x-app-side`. HTTP/1.1, and HTTP/2 with prior knowledge.
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
 //! | `PORT` | where to listen on 127.0.0.1; 0 lets the system choose | required |
 //! | `APP_VERSION` | the version | `unknown` |
+//! | `APP_SIDE` | the side | none |
 //! | `APP_START_DELAY_MS` | listens that late | 0 |
 //! | `APP_HEALTHY` | `false`: `/healthz` always answers 500 | `true` |
 //! | `APP_ERROR_PERCENT` | this share of the requests other than `/healthz` and `/ws` answers 500, evenly spread | 0 |

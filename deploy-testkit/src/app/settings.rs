@@ -10,6 +10,8 @@ pub struct Settings {
     pub port: u16,
     /// The version that every response bears.
     pub version: String,
+    /// The side that every response bears (none).
+    pub side: Option<String>,
     /// How late it listens (0 s).
     pub start_delay: Duration,
     /// Whether `/healthz` answers 200 (true).
@@ -41,6 +43,7 @@ impl Settings {
         Self {
             port: 0,
             version: version.into(),
+            side: None,
             start_delay: Duration::ZERO,
             healthy: true,
             error_percent: 0.0,
@@ -58,6 +61,7 @@ impl Settings {
         let default = Self::new(variable("APP_VERSION").unwrap_or_else(|| "unknown".into()));
         Ok(Self {
             port,
+            side: variable("APP_SIDE").filter(|side| !side.is_empty()),
             start_delay: millis(&variable, "APP_START_DELAY_MS")?.unwrap_or(default.start_delay),
             healthy: parsed(&variable, "APP_HEALTHY")?.unwrap_or(default.healthy),
             error_percent: parsed(&variable, "APP_ERROR_PERCENT")?.unwrap_or(default.error_percent),

@@ -1,8 +1,10 @@
 //! Keeps the counts while the load runs.
 
 use super::{
-    report::{ClientKind, DESCRIBED, Loss, Report, Section, SocketFigures},
+    figures::SocketFigures,
+    report::{ClientKind, DESCRIBED, Loss, Report, Section},
     running::Snapshot,
+    schedule::Sort,
     verdict::{Answer, Verdict},
 };
 use deploy_core::Timestamp;
@@ -49,13 +51,15 @@ impl Book {
         pages.sections.push(section);
     }
 
-    pub(super) fn sent(&self, late: Duration) -> Page {
+    pub(super) fn sent(&self, client: ClientKind, sort: Sort, late: Duration) -> Page {
         let mut pages = self.pages();
         pages.now.sent += 1;
         pages.now.outstanding += 1;
         let page = Page(pages.sections.len() - 1);
         let section = pages.at(page);
         section.sent += 1;
+        section.calls.sent += u64::from(sort == Sort::Call);
+        section.clients.entry(client).or_default().sent += 1;
         section.latest_start = section.latest_start.max(late);
         page
     }
@@ -66,19 +70,24 @@ impl Book {
         pages.last().overrun += 1;
     }
 
-    pub(super) fn reused_closed(&self, page: Page) {
-        self.pages().at(page).reused_closed += 1;
+    pub(super) fn reused_closed(&self, page: Page, client: ClientKind) {
+        let mut pages = self.pages();
+        let section = pages.at(page);
+        section.reused_closed += 1;
+        section.clients.entry(client).or_default().reused_closed += 1;
     }
 
-    /// Counts what became of a request; `took` is given for the quick ones.
-    pub(super) fn ended(&self, page: Page, client: ClientKind, end: Result<Answer, String>, took: Option<Took>) {
+    /// Counts what became of a request.
+    pub(super) fn ended(&self, page: Page, client: ClientKind, sort: Sort, end: Result<Answer, String>, took: Took) {
         let lost = {
             let mut pages = self.pages();
             pages.now.outstanding -= 1;
-            match end {
-                Ok(answer) => pages.answered(page, answer, took),
+            let lost = match end {
+                Ok(answer) => pages.answered(page, answer, sort, took),
                 Err(what) => Some(what),
-            }
+            };
+            pages.at(page).calls.lost += u64::from(sort == Sort::Call && lost.is_some());
+            lost
         };
         if let Some(what) = lost {
             self.lost(page, client, what);
@@ -94,6 +103,7 @@ impl Book {
         let section = pages.at(page);
         section.lost += 1;
         section.sockets.lost += socket;
+        section.clients.entry(client).or_default().lost += 1;
         if section.losses.len() < DESCRIBED {
             section.losses.push(Loss { at: Timestamp::now(), after, client, what });
         }
@@ -152,21 +162,39 @@ impl Pages {
         self.last().duration = span;
     }
 
-    fn answered(&mut self, page: Page, answer: Answer, took: Option<Took>) -> Option<String> {
-        let verdict = answer.verdict();
-        self.now.own_errors += u64::from(verdict == Verdict::OwnError);
+    /// Counts a complete response; why it is a loss all the same, if it is one.
+    fn answered(&mut self, page: Page, answer: Answer, sort: Sort, took: Took) -> Option<String> {
+        let verdict = answer.verdict(sort);
+        let is_own = u64::from(verdict == Verdict::OwnError);
+        self.now.own_errors += is_own;
         let section = self.at(page);
-        *section.statuses.entry(answer.status).or_default() += 1;
-        *section.versions.entry(answer.version.unwrap_or_default()).or_default() += 1;
+        section.count(&answer);
+        if sort == Sort::Call {
+            section.calls.ok += u64::from(verdict == Verdict::Ok);
+            section.calls.own_errors += is_own;
+            *section.calls.versions.entry(answer.callee.clone().unwrap_or_default()).or_default() += 1;
+        }
         match verdict {
-            Verdict::Lost => return Some(format!("answered {} without the version header", answer.status)),
-            Verdict::OwnError => section.own_errors += 1,
+            Verdict::Lost => return Some(answer.blame()),
+            Verdict::OwnError => {
+                section.own_errors += 1;
+                *section.own_errors_of.entry(answer.version.unwrap_or_default()).or_default() += 1;
+            }
             Verdict::Ok => section.ok += 1,
         }
-        if let Some(took) = took {
+        if sort == Sort::Quick {
             section.latency.record(took.from_due);
             section.latency_from_send.record(took.from_send);
         }
         None
+    }
+}
+
+impl Section {
+    fn count(&mut self, answer: &Answer) {
+        let named = |name: &Option<String>| name.clone().unwrap_or_default();
+        *self.statuses.entry(answer.status).or_default() += 1;
+        *self.versions.entry(named(&answer.version)).or_default() += 1;
+        *self.sides.entry(named(&answer.side)).or_default() += 1;
     }
 }

@@ -1,6 +1,6 @@
 //! One connection, and one exchange on it.
 
-use super::verdict::Answer;
+use super::verdict::{Answer, Marks};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, Version, header};
 use http_body_util::{BodyExt, Empty};
@@ -35,7 +35,7 @@ pub(super) struct Target {
     pub(super) address: SocketAddr,
     pub(super) host: HeaderValue,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) version_header: HeaderName,
+    pub(super) marks: Marks,
     pub(super) timeout: Duration,
 }
 
@@ -135,7 +135,7 @@ impl Connection {
             Wire::Two(sender) => sender.try_send_request(request).await,
         };
         let response = response.map_err(|e| self.broken(e, began, before))?;
-        let answer = Answer::of(&response, &target.version_header);
+        let answer = Answer::of(&response, &target.marks);
         read_to_end(response).await.map_err(Broken::Lost)?;
         Ok(answer)
     }

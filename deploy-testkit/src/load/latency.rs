@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct Latency(Option<Histogram<u64>>);
 
 const LONGEST: u64 = 60_000_000;
+/// In microseconds.
+const FIRST_BOUND: u64 = 125;
 
 impl Latency {
     pub(super) fn record(&mut self, took: Duration) {
@@ -62,14 +64,28 @@ impl Latency {
     }
 }
 
+impl Latency {
+    /// The histogram: upper bounds, each twice the one before from 125 us on, with the number of requests up to it and
+    /// above the bound before. Bounds beyond the greatest latency are left out.
+    pub fn buckets(&self) -> Vec<(Duration, u64)> {
+        let Some(histogram) = &self.0 else { return Vec::new() };
+        let step = |value: hdrhistogram::iterators::IterationValue<u64>| {
+            (Duration::from_micros(value.value_iterated_to() + 1), value.count_since_last_iteration())
+        };
+        histogram.iter_log(FIRST_BOUND, 2.0).map(step).collect()
+    }
+}
+
 impl Serialize for Latency {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Latency", 5)?;
+        let buckets: Vec<_> = self.buckets().into_iter().map(|(bound, count)| (millis(bound), count)).collect();
+        let mut fields = serializer.serialize_struct("Latency", 6)?;
         fields.serialize_field("count", &self.count())?;
         fields.serialize_field("p50_ms", &millis(self.p50()))?;
         fields.serialize_field("p95_ms", &millis(self.p95()))?;
         fields.serialize_field("p99_ms", &millis(self.p99()))?;
         fields.serialize_field("max_ms", &millis(self.max()))?;
+        fields.serialize_field("buckets_ms", &buckets)?;
         fields.end()
     }
 }
@@ -85,6 +101,20 @@ pub(super) fn as_millis<S: Serializer>(span: &Duration, serializer: S) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_request_is_in_one_bucket() {
+        let mut latency = Latency::default();
+        assert!(latency.buckets().is_empty());
+        for micros in [1, 124, 126, 240, 900, 70_000] {
+            latency.record(Duration::from_micros(micros));
+        }
+        let buckets = latency.buckets();
+        assert_eq!(buckets[0], (Duration::from_micros(125), 2));
+        assert_eq!(buckets[1], (Duration::from_micros(250), 2));
+        assert_eq!(buckets.iter().map(|(_, count)| count).sum::<u64>(), 6);
+        assert!(buckets.last().is_some_and(|(bound, count)| *count == 1 && *bound >= Duration::from_millis(70)));
+    }
 
     #[test]
     fn sections_add_up() {

@@ -17,7 +17,7 @@
 //! # What is lost
 //! A request that was sent and got, within the timeout (5 s), no complete response, or a 5xx that does not bear the
 //! application's own version header. A 5xx that bears it is the release's own answer and is counted apart, as
-//! [`Section::own_errors`]. Any other complete response is [`Section::ok`]; [`Section::statuses`] tells them apart.
+//! [`Section::own_errors`], and for each version in [`Section::own_errors_of`]. Any other complete response is [`Section::ok`]; [`Section::statuses`] tells them apart.
 //!
 //! The client never retries, with one exception that is counted alone, as [`Section::reused_closed`]: a reused idle
 //! connection that was closed before any byte of a response, within [`IDLE_CLOSE`] of the sending. The server may close
@@ -28,6 +28,11 @@
 //! is replaced, and nothing is counted: nothing was sent. With HTTP/2 the same holds for a stream that the server says
 //! it has not processed (`REFUSED_STREAM`, or a `GOAWAY` without an error: RFC 9113, section 8.7); it is counted and sent
 //! anew until it is on a connection that it opened itself.
+//!
+//! # Calls between services
+//! A call ([`Load::calls`]) is a request under which the application asks another service and answers with what that one
+//! answered, its version in `x-callee-version`. It is lost as any other request, and also when the application answers it
+//! with 502 or 504 that bear no version of the called service: that one had no answer. [`Section::calls`] has them apart.
 //!
 //! # The WebSocket
 //! It sends a numbered message every 100 ms and expects its echo. It is lost, once, when it ends without a close frame,
@@ -46,6 +51,7 @@
 mod book;
 mod client;
 mod connection;
+mod figures;
 mod latency;
 mod report;
 mod running;
@@ -54,14 +60,16 @@ mod socket;
 mod verdict;
 
 pub use connection::IDLE_CLOSE;
+pub use figures::{CallFigures, ClientFigures, SocketFigures};
 pub use latency::Latency;
-pub use report::{ClientKind, Loss, Report, Section, SocketFigures};
+pub use report::{ClientKind, Loss, Report, Section};
 pub use running::{Running, Snapshot};
 
 use connection::Target;
 use deploy_core::{Error, Result};
 use http::{HeaderName, HeaderValue};
 use std::{net::SocketAddr, time::Duration};
+use verdict::Marks;
 
 /// Describes a load: how many requests of which clients to which address.
 #[derive(Debug, Clone)]
@@ -70,12 +78,15 @@ pub struct Load {
     host: Option<String>,
     headers: Vec<(String, String)>,
     version_header: String,
+    side_header: String,
     timeout: Duration,
     path: String,
     slow_path: String,
     socket_path: String,
     rate: u32,
     slow_percent: f64,
+    call_path: String,
+    call_percent: f64,
     keep_alive: usize,
     closing: usize,
     http2: usize,
@@ -92,12 +103,15 @@ impl Load {
             host: None,
             headers: Vec::new(),
             version_header: "x-app-version".into(),
+            side_header: "x-app-side".into(),
             timeout: Duration::from_secs(5),
             path: "/".into(),
             slow_path: "/slow".into(),
             socket_path: "/ws".into(),
             rate: 500,
             slow_percent: 1.0,
+            call_path: String::new(),
+            call_percent: 0.0,
             keep_alive: 20,
             closing: 20,
             http2: 0,
@@ -162,6 +176,14 @@ impl Load {
         self
     }
 
+    /// Makes a share (in percent) of the requests that are not slow calls between services: to a path of the application
+    /// (`/call?port=8081`) under which it asks another service (none).
+    #[must_use]
+    pub fn calls(mut self, path: impl Into<String>, percent: f64) -> Self {
+        (self.call_path, self.call_percent) = (path.into(), percent);
+        self
+    }
+
     /// Sets the path of the WebSocket (`/ws`).
     #[must_use]
     pub fn socket_path(mut self, path: impl Into<String>) -> Self {
@@ -190,6 +212,13 @@ impl Load {
         self
     }
 
+    /// Sets the name of the header in which an instance tells its side (`x-app-side`).
+    #[must_use]
+    pub fn side_header(mut self, name: impl Into<String>) -> Self {
+        self.side_header = name.into();
+        self
+    }
+
     /// Sets within which time a complete response must be there (5 s).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -213,8 +242,10 @@ impl Load {
         if self.rate > 0 && self.keep_alive + self.closing + self.http2 == 0 {
             return Err(Error::invalid("a load needs at least one client; set keep_alive, closing or http2"));
         }
-        if !(0.0..=100.0).contains(&self.slow_percent) {
-            return Err(Error::invalid(format!("slow_percent is {}; it must be 0 to 100", self.slow_percent)));
+        for (name, percent) in [("slow_percent", self.slow_percent), ("the percent of calls", self.call_percent)] {
+            if !(0.0..=100.0).contains(&percent) {
+                return Err(Error::invalid(format!("{name} is {percent}; it must be 0 to 100")));
+            }
         }
         Ok(Running::start(&self, target))
     }
@@ -230,7 +261,8 @@ impl Load {
             .iter()
             .map(|(name, value)| Ok((header_name(name)?, header_value(name, value)?)))
             .collect::<Result<_>>()?;
-        Ok(Target { address, host, headers, version_header: header_name(&self.version_header)?, timeout: self.timeout })
+        let marks = Marks { version: header_name(&self.version_header)?, side: header_name(&self.side_header)? };
+        Ok(Target { address, host, headers, marks, timeout: self.timeout })
     }
 }
 

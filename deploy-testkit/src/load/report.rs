@@ -1,5 +1,6 @@
 //! What became of the load.
 
+use super::figures::{CallFigures, ClientFigures, SocketFigures, add_counts};
 use super::latency::{Latency, as_millis, millis};
 use deploy_core::{Error, Kind, Result, Timestamp};
 use serde::Serialize;
@@ -9,7 +10,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 pub(super) const DESCRIBED: usize = 20;
 
 /// Which kind of client sent it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientKind {
     /// HTTP/1.1, connections reused.
@@ -53,24 +54,6 @@ impl fmt::Display for Loss {
     }
 }
 
-/// What became of the WebSockets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct SocketFigures {
-    /// Connections made.
-    pub connected: u64,
-    /// Those of them made after the first one of their WebSocket.
-    pub reconnected: u64,
-    /// Messages sent; one that is resent after a close frame counts once.
-    pub messages: u64,
-    /// Messages whose echo came.
-    pub answered: u64,
-    /// Messages sent again, after a close frame.
-    pub resent: u64,
-    /// WebSockets and handshakes lost; part of [`Section::lost`].
-    pub lost: u64,
-}
-
 /// What became of the requests sent in one section of the run.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
@@ -103,6 +86,10 @@ pub struct Section {
     pub latest_start: Duration,
     /// Complete responses by the version they bear; `""` stands for none.
     pub versions: BTreeMap<String, u64>,
+    /// [`own_errors`](Self::own_errors) by the version they bear.
+    pub own_errors_of: BTreeMap<String, u64>,
+    /// Complete responses by the side they bear; `""` stands for none.
+    pub sides: BTreeMap<String, u64>,
     /// Complete responses by status.
     pub statuses: BTreeMap<u16, u64>,
     /// Latencies of the quick requests from their scheduled instant, so that no stall is left out. The runtime's timer
@@ -110,6 +97,10 @@ pub struct Section {
     pub latency: Latency,
     /// The same from the moment of sending: without the timer's part, and blind to the client's own stalls.
     pub latency_from_send: Latency,
+    /// The requests by the kind of client.
+    pub clients: BTreeMap<ClientKind, ClientFigures>,
+    /// The calls between services.
+    pub calls: CallFigures,
     /// The WebSockets.
     pub sockets: SocketFigures,
 }
@@ -130,9 +121,13 @@ impl Section {
             overrun: 0,
             latest_start: Duration::ZERO,
             versions: BTreeMap::new(),
+            own_errors_of: BTreeMap::new(),
+            sides: BTreeMap::new(),
             statuses: BTreeMap::new(),
             latency: Latency::default(),
             latency_from_send: Latency::default(),
+            clients: BTreeMap::new(),
+            calls: CallFigures::default(),
             sockets: SocketFigures::default(),
         }
     }
@@ -175,22 +170,15 @@ impl Section {
         self.latest_start = self.latest_start.max(other.latest_start);
         let room = DESCRIBED.saturating_sub(self.losses.len());
         self.losses.extend(other.losses.iter().take(room).cloned());
-        other.versions.iter().for_each(|(version, n)| *self.versions.entry(version.clone()).or_default() += n);
-        other.statuses.iter().for_each(|(status, n)| *self.statuses.entry(*status).or_default() += n);
+        add_counts(&mut self.versions, &other.versions);
+        add_counts(&mut self.own_errors_of, &other.own_errors_of);
+        add_counts(&mut self.sides, &other.sides);
+        add_counts(&mut self.statuses, &other.statuses);
+        other.clients.iter().for_each(|(kind, figures)| self.clients.entry(*kind).or_default().add(figures));
+        self.calls.add(&other.calls);
         self.latency.add(&other.latency);
         self.latency_from_send.add(&other.latency_from_send);
         self.sockets.add(&other.sockets);
-    }
-}
-
-impl SocketFigures {
-    fn add(&mut self, other: &Self) {
-        self.connected += other.connected;
-        self.reconnected += other.reconnected;
-        self.messages += other.messages;
-        self.answered += other.answered;
-        self.resent += other.resent;
-        self.lost += other.lost;
     }
 }
 
@@ -211,6 +199,10 @@ impl fmt::Display for Section {
         let latency = &self.latency;
         write!(f, "p50 {:.1} ms, p95 {:.1} ms, ", millis(latency.p50()), millis(latency.p95()))?;
         write!(f, "p99 {:.1} ms, versions {:?}, ", millis(latency.p99()), self.versions)?;
+        if self.calls.sent > 0 {
+            let calls = &self.calls;
+            write!(f, "calls {}/{} ok, {} lost, called {:?}, ", calls.ok, calls.sent, calls.lost, calls.versions)?;
+        }
         let sockets = &self.sockets;
         write!(f, "WebSocket {}/{} answered, ", sockets.answered, sockets.messages)?;
         write!(f, "{} reconnected", sockets.reconnected)

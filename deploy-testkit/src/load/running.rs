@@ -5,7 +5,8 @@ use super::{
     book::Book,
     client::Client,
     connection::Target,
-    report::{ClientKind, Report, Section, SocketFigures},
+    figures::SocketFigures,
+    report::{ClientKind, Report, Section},
     schedule::Schedule,
     socket::Socket,
 };
@@ -99,6 +100,8 @@ fn schedule(load: &Load, book: &Arc<Book>, target: &Arc<Target>) -> Schedule {
         slow_path: load.slow_path.as_str().into(),
         rate: load.rate,
         slow_percent: load.slow_percent,
+        call_path: load.call_path.as_str().into(),
+        call_percent: load.call_percent,
         outstanding: load.outstanding,
     }
 }

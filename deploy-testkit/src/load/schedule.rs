@@ -12,6 +12,14 @@ use std::{
 };
 use tokio::{sync::watch, task::JoinSet, time};
 
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    Quick,
+    Slow,
+    Call,
+}
+
 /// What is to be sent, how often and by whom.
 pub(super) struct Schedule {
     pub(super) book: Arc<Book>,
@@ -21,6 +29,8 @@ pub(super) struct Schedule {
     pub(super) slow_path: Arc<str>,
     pub(super) rate: u32,
     pub(super) slow_percent: f64,
+    pub(super) call_path: Arc<str>,
+    pub(super) call_percent: f64,
     pub(super) outstanding: usize,
 }
 
@@ -46,34 +56,54 @@ impl Schedule {
         if requests.len() >= self.outstanding {
             return self.book.overrun();
         }
-        let turn = turn(number, self.slow_percent);
+        let turn = turn(number, self.slow_percent, self.call_percent);
         let index = (turn.nth % self.clients.len() as u64) as usize;
+        let client = self.clients[index].clone();
         let request = One {
             book: self.book.clone(),
             target: self.target.clone(),
-            client: self.clients[index].clone(),
-            path: if turn.slow { self.slow_path.clone() } else { self.path.clone() },
-            page: self.book.sent(due.elapsed()),
+            path: self.path(turn.sort).clone(),
+            page: self.book.sent(client.kind(), turn.sort, due.elapsed()),
+            client,
             due,
-            is_quick: !turn.slow,
+            sort: turn.sort,
         };
         requests.spawn(request.run());
     }
+
+    fn path(&self, sort: Sort) -> &Arc<str> {
+        match sort {
+            Sort::Quick => &self.path,
+            Sort::Slow => &self.slow_path,
+            Sort::Call => &self.call_path,
+        }
+    }
 }
 
-/// Whether a request is slow, and the how many-eth of its sort it is.
+/// What a request is for, and the how many-eth of its sort it is.
 #[derive(Debug, PartialEq, Eq)]
 struct Turn {
-    slow: bool,
+    sort: Sort,
     nth: u64,
 }
 
-/// Spreads the slow requests evenly, and either sort over all clients.
-fn turn(number: u64, slow_percent: f64) -> Turn {
-    let slow_before = |number: u64| (number as f64 * slow_percent / 100.0) as u64;
-    let before = slow_before(number);
-    let slow = slow_before(number + 1) > before;
-    Turn { slow, nth: if slow { before } else { number - before } }
+/// Spreads the slow requests evenly, the calls evenly over the others, and each sort over all clients.
+fn turn(number: u64, slow_percent: f64, call_percent: f64) -> Turn {
+    let (is_slow, slow) = spread(number, slow_percent);
+    if is_slow {
+        return Turn { sort: Sort::Slow, nth: slow };
+    }
+    let (is_call, calls) = spread(number - slow, call_percent);
+    if is_call {
+        return Turn { sort: Sort::Call, nth: calls };
+    }
+    Turn { sort: Sort::Quick, nth: number - slow - calls }
+}
+
+/// Whether a request is of a share of them, and how many before it are.
+fn spread(number: u64, percent: f64) -> (bool, u64) {
+    let before = |number: u64| (number as f64 * percent / 100.0) as u64;
+    (before(number + 1) > before(number), before(number))
 }
 
 /// One request that is due.
@@ -84,20 +114,21 @@ struct One {
     path: Arc<str>,
     page: Page,
     due: Instant,
-    is_quick: bool,
+    sort: Sort,
 }
 
 impl One {
     async fn run(self) {
         let began = Instant::now();
-        let fetch = self.client.fetch(&self.target, &self.path, || self.book.reused_closed(self.page));
+        let kind = self.client.kind();
+        let fetch = self.client.fetch(&self.target, &self.path, || self.book.reused_closed(self.page, kind));
         let end = match time::timeout(self.target.timeout, fetch).await {
             Ok(end) => end,
             Err(_) => Err(format!("no complete response within {:?}", self.target.timeout)),
         };
         let end = end.map_err(|what| format!("GET {}: {what}", self.path));
         let took = Took { from_due: self.due.elapsed(), from_send: began.elapsed() };
-        self.book.ended(self.page, self.client.kind(), end, self.is_quick.then_some(took));
+        self.book.ended(self.page, kind, self.sort, end, took);
     }
 }
 
@@ -105,18 +136,21 @@ impl One {
 mod tests {
     use super::*;
 
+    fn of(sort: Sort, turns: &[Turn]) -> Vec<u64> {
+        turns.iter().filter(|turn| turn.sort == sort).map(|turn| turn.nth).collect()
+    }
+
     #[test]
     fn every_hundredth_is_slow_and_each_sort_has_its_own_turn() {
-        let turns: Vec<_> = (0..1_000).map(|number| turn(number, 1.0)).collect();
-        let slow: Vec<_> = turns.iter().filter(|turn| turn.slow).map(|turn| turn.nth).collect();
-        let quick: Vec<_> = turns.iter().filter(|turn| !turn.slow).map(|turn| turn.nth).collect();
-        assert_eq!(slow, (0..10).collect::<Vec<_>>());
-        assert_eq!(quick, (0..990).collect::<Vec<_>>());
+        let turns: Vec<_> = (0..1_000).map(|number| turn(number, 1.0, 10.0)).collect();
+        assert_eq!(of(Sort::Slow, &turns), (0..10).collect::<Vec<_>>());
+        assert_eq!(of(Sort::Call, &turns), (0..99).collect::<Vec<_>>());
+        assert_eq!(of(Sort::Quick, &turns), (0..891).collect::<Vec<_>>());
     }
 
     #[test]
     fn none_or_all_can_be_slow() {
-        assert!((0..500).all(|number| !turn(number, 0.0).slow));
-        assert!((0..500).all(|number| turn(number, 100.0).slow));
+        assert!((0..500).all(|number| turn(number, 0.0, 0.0).sort == Sort::Quick));
+        assert!((0..500).all(|number| turn(number, 100.0, 50.0).sort == Sort::Slow));
     }
 }

@@ -5,6 +5,7 @@ use super::{
     connection::{Target, words},
     report::ClientKind,
     running::told,
+    schedule::Sort,
     verdict::{Answer, Verdict},
 };
 use futures::{SinkExt, StreamExt};
@@ -133,8 +134,8 @@ impl Socket {
 
     fn judge(&self, error: &tungstenite::Error) -> Refused {
         if let tungstenite::Error::Http(response) = error {
-            let answer = Answer::of(response, &self.target.version_header);
-            if answer.verdict() == Verdict::OwnError {
+            let answer = Answer::of(response, &self.target.marks);
+            if answer.verdict(Sort::Quick) == Verdict::OwnError {
                 return Refused::ByRelease;
             }
             return Refused::Lost(format!("the handshake was answered {}", answer.status));

@@ -1,6 +1,7 @@
 //! The reverse proxy as a process of its own.
 
 use deploy_traffic::{ProxySettings, run_proxy};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
 
 fn run() -> deploy_core::Result<()> {
     let settings = ProxySettings::from_args(std::env::args().skip(1))?;
+    allow_files();
     let alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
     let mut builder =
         if alone { tokio::runtime::Builder::new_current_thread() } else { tokio::runtime::Builder::new_multi_thread() };
@@ -23,4 +25,10 @@ fn run() -> deploy_core::Result<()> {
         deploy_core::Error::new(deploy_core::Kind::Unavailable, "no runtime can be started").from_source(error)
     })?;
     runtime.block_on(run_proxy(settings))
+}
+
+/// Allows as many open files as the system does: each client takes one, and each request another.
+fn allow_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
