@@ -1,5 +1,6 @@
 //! What is checked of every look, every event and every end.
 
+use super::deployment::Deployment;
 use super::run::Run;
 use deploy_core::machine::{Effect, Seen, reconcile};
 use deploy_core::time::after;
@@ -47,8 +48,15 @@ pub(crate) fn event(run: &mut Run, event: &Event) {
 }
 
 /// The machine's own property, and what holds of every record.
-pub(crate) fn look(run: &mut Run, before: &Record, record: &Record, seen: &Seen, effects: &[Effect]) {
-    let now = run.world.now;
+pub(super) fn look(
+    run: &mut Run,
+    before: &Record,
+    deployment: &Deployment,
+    seen: &Seen,
+    effects: &[Effect],
+    now: Timestamp,
+) {
+    let record = &deployment.record;
     let again = reconcile(record, seen, now);
     if !again.events.is_empty() {
         let how = format!("the same look gives events again: {:?}", again.events.first().map(What::name));
@@ -71,7 +79,7 @@ pub(crate) fn look(run: &mut Run, before: &Record, record: &Record, seen: &Seen,
 
 /// G8: nobody is unserved in a world where nobody is ill.
 pub(crate) fn served(run: &mut Run) {
-    if !run.gentle {
+    if !run.gentle || run.is_astray() {
         return;
     }
     let now = run.world.now;

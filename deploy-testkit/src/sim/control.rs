@@ -318,7 +318,7 @@ impl World {
 
 fn start(site: &mut Site, side: &Side, now: Timestamp, span: Duration, temper: Temper) {
     let slot = SlotId::new(format!("node/{}", site.serial));
-    site.start(side, slot, now, span, temper);
+    drop(site.start(side, slot, now, span, temper));
 }
 
 /// How many of a side are ready, as observed.

@@ -45,8 +45,15 @@ impl Site {
         }
     }
 
-    /// Starts an instance.
-    pub(crate) fn start(&mut self, side: &Side, slot: SlotId, now: Timestamp, span: Duration, temper: Temper) {
+    /// Starts an instance, and says which.
+    pub(crate) fn start(
+        &mut self,
+        side: &Side,
+        slot: SlotId,
+        now: Timestamp,
+        span: Duration,
+        temper: Temper,
+    ) -> InstanceId {
         self.serial += 1;
         let id = InstanceId::new(format!("{}-{}", self.track.workload, self.serial));
         let well_at = if temper == Temper::NeverWell { Timestamp::MAX } else { after(now, span) };
@@ -62,7 +69,7 @@ impl Site {
         };
         let (side, life) = (side.clone(), Life::Running);
         self.units.push(Unit {
-            id,
+            id: id.clone(),
             side,
             slot,
             started: now,
@@ -74,6 +81,7 @@ impl Site {
             restarts: 0,
             requests: vec![],
         });
+        id
     }
 
     /// Time passes.
