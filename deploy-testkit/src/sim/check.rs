@@ -72,6 +72,7 @@ pub(super) fn look(
         run.world.trail.broken(now, "progress", how);
     }
     let wakes = effects.iter().any(|effect| matches!(effect, Effect::Wake { .. }));
+    super::trace::look(run, before, deployment, seen, now);
     if !record.way.is_ended() && !wakes {
         run.world.trail.broken(now, "G5", format!("{} waits without an end", record.status()));
     }
@@ -114,6 +115,7 @@ pub(crate) fn end(run: &mut Run, record: &Record, events: &[Event]) {
     if folded.as_ref().ok() != Some(record) {
         run.world.trail.broken(now, "G10", "the record is not the fold of its events");
     }
+    super::trace::end(run, record, events);
     let reason = record.reason().unwrap_or_default().to_owned();
     match record.status() {
         Status::Completed => stands(run, record, true),

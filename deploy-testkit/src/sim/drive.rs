@@ -122,7 +122,13 @@ impl Run {
                 Err(error) => self.world.trail.broken(now, "G7", format!("the living engine was fenced: {error}")),
             }
         }
-        let at = self.next_look(deployment, script, &shell, &next.effects, busy);
+        let wake = next.effects.iter().find_map(|effect| match effect {
+            Effect::Wake { at } => Some(*at),
+            _ => None,
+        });
+        let own = [wake, shell.next_probe(now)].into_iter().flatten().filter(|at| *at > now).min();
+        let late = self.world.now > now && script.hints != Hints::Lost;
+        let at = self.next_look(deployment, script, own, busy || late);
         deployment.shell = Some(shell);
         Ok(at)
     }
@@ -152,15 +158,8 @@ impl Run {
         }
     }
 
-    /// When the next look is due. Hints only hasten it.
-    fn next_look(
-        &mut self,
-        deployment: &Deployment,
-        script: &Script,
-        shell: &Shell,
-        effects: &[Effect],
-        busy: bool,
-    ) -> Timestamp {
+    /// When the next look is due, of its own accord or by a hint. What fell due during the calls of the last one is due.
+    fn next_look(&mut self, deployment: &Deployment, script: &Script, own: Option<Timestamp>, busy: bool) -> Timestamp {
         let now = self.world.now;
         if busy {
             return after(now, self.dice.millis(5, 120));
@@ -168,15 +167,14 @@ impl Run {
         if script.hints == Hints::Doubled && self.dice.chance(50) {
             return after(now, Duration::from_millis(1));
         }
-        let wake = effects.iter().find_map(|effect| if let Effect::Wake { at } = effect { Some(*at) } else { None });
         let hint = [self.world.next_change(), deployment.next_from_outside(script, now)];
-        let hint = hint.into_iter().flatten().min().filter(|_| script.hints != Hints::Lost);
+        let hint = hint.into_iter().flatten().filter(|at| *at > now).min().filter(|_| script.hints != Hints::Lost);
         let probes = deployment.tracks.first().is_some_and(|track| {
             script.hints == Hints::Lost && self.world.capabilities(track).prober == Prober::Engine
         });
         let probe = probes.then(|| after(now, PROBES));
-        let due = [wake, shell.next_probe(now), probe, hint].into_iter().flatten().filter(|at| *at > now).min();
         let longest = after(now, AT_LEAST);
+        let due = [own, probe, hint].into_iter().flatten().min();
         due.unwrap_or(longest).min(longest).max(after(now, Duration::from_millis(20)))
     }
 

@@ -30,6 +30,7 @@ mod settings;
 mod shell;
 pub mod shrink;
 mod site;
+mod trace;
 mod trail;
 mod trouble;
 mod unit;

@@ -60,7 +60,7 @@ impl Shrunk {
         {
             let _infallible = write!(text, "\n  {number} {what}");
         }
-        let _infallible = write!(text, "\n{}", trail.tail(lines));
+        let _infallible = write!(text, "\n{}", trail.before(self.guarantee, lines));
         text
     }
 }

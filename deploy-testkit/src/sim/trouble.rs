@@ -19,9 +19,8 @@ pub(super) fn trouble(run: &mut Run, draw: &mut Draw, release: &Release, replica
     run.world.faults = calls(draw, now);
     if run.world.profile.has_controller() {
         scaler(run, draw, replicas);
-    } else {
-        hosts(run, draw, benign);
     }
+    hosts(run, draw, benign);
     run.world.failing_tasks = if benign { 0 } else { draw.some(30, "failing tasks", |_| 50).unwrap_or(0) };
     for _ in 0..if benign { 0 } else { 3 } {
         if let Some((span, mishap)) = draw.some(20, "mishap", mishap) {
@@ -75,7 +74,8 @@ fn hosts(run: &mut Run, draw: &mut Draw, benign: bool) {
         (host, from, after(from, seconds(dice, 200)))
     };
     let often = if run.world.profile == Profile::Fleet { 2 } else { 1 };
-    if let Some(late) = draw.some(15 * often, "late effects", |dice| (10 + dice.below(60) as u32, seconds(dice, 8))) {
+    let single = if run.world.profile.has_controller() { 0 } else { 15 * often };
+    if let Some(late) = draw.some(single, "late effects", |dice| (10 + dice.below(60) as u32, seconds(dice, 8))) {
         run.world.faults.late = late;
     }
     let cuts = if benign { 0 } else { 20 * often };
