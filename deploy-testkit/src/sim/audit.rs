@@ -88,9 +88,7 @@ impl World {
         }
         let site = self.site(order.track);
         let well = |member: &&deploy_core::Member| {
-            member.draining.is_none()
-                && known_ready(order, &member.instance)
-                && sighted.contains(&member.instance)
+            member.draining.is_none() && known_ready(order, &member.instance) && sighted.contains(&member.instance)
         };
         let old = site.members.iter().filter(well).count() as u32;
         let new = routes.members.iter().filter(well).count() as u32;
@@ -164,7 +162,9 @@ impl World {
         let side = unit.side.clone();
         let member = |id: &InstanceId| site.members.iter().any(|m| m.instance == *id && m.draining.is_none());
         let ready = |unit: &&super::unit::Unit| {
-            sighted.contains(&unit.id) && known_ready(order, &unit.id) && (!routed || member(&unit.id) || site.spread == Spread::None)
+            sighted.contains(&unit.id)
+                && known_ready(order, &unit.id)
+                && (!routed || member(&unit.id) || site.spread == Spread::None)
         };
         let was = ready(&unit);
         let left = site.units.iter().filter(|other| other.id != *id && ready(other)).count() as u32;
@@ -184,7 +184,10 @@ impl World {
     /// G2: after a turn nobody is routed to who was last folded as not healthy.
     pub(crate) fn nobody_bad_is_routed(&mut self, order: &Order<'_>) {
         let now = self.now;
-        if self.faults.rate > 0 && now < self.faults.until || !self.faults.throttled.is_empty() || self.compared.is_some() {
+        if self.faults.rate > 0 && now < self.faults.until
+            || !self.faults.throttled.is_empty()
+            || self.compared.is_some()
+        {
             return;
         }
         let site = self.site(order.track);

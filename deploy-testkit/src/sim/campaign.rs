@@ -112,7 +112,10 @@ fn in_trouble(run: &mut Run, draw: &mut Draw, frame: &Frame<'_>, version: &str) 
 fn was_refused(run: &Run) -> bool {
     let lacks = !run.world.lacks.is_empty() || run.world.profile == Profile::Fleet;
     run.history.last().is_some_and(|(record, _)| {
-        lacks && record.status() == Status::Failed && record.plan.is_none() && reason(run).contains("nothing was changed")
+        lacks
+            && record.status() == Status::Failed
+            && record.plan.is_none()
+            && reason(run).contains("nothing was changed")
     })
 }
 

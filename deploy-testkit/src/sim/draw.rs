@@ -41,3 +41,22 @@ impl Draw {
         self.drawn
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_switched_off_changes_nothing_of_the_rest() {
+        let drawn = |without: &[usize]| {
+            let mut draw = Draw::new(3, without.iter().copied().collect());
+            let taken: Vec<_> = (0..20).map(|_| draw.some(50, "a number", Dice::roll)).collect();
+            (taken, draw.drawn())
+        };
+        let (all, words) = drawn(&[]);
+        let (fewer, same_words) = drawn(&[1]);
+        assert_eq!(words, same_words);
+        let different: Vec<_> = all.iter().zip(&fewer).filter(|(one, other)| one != other).collect();
+        assert!(matches!(different[..], [(Some(_), None)]), "{different:?}");
+    }
+}

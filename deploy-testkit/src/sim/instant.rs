@@ -1,7 +1,7 @@
 //! A platform that starts single instances, behind a router that tells what it does.
 
-use super::unit::{Life, Temper};
 use super::faults::Strike;
+use super::unit::{Life, Temper};
 use super::world::World;
 use deploy_core::time::after;
 use deploy_core::{

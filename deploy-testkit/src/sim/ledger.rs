@@ -99,5 +99,7 @@ impl Ledger {
 }
 
 fn at_once<T>(asked: impl Future<Output = Result<T>>) -> Result<T> {
-    asked.now_or_never().unwrap_or_else(|| Err(Error::new(Kind::Timeout, "the store in memory does not answer at once")))
+    asked
+        .now_or_never()
+        .unwrap_or_else(|| Err(Error::new(Kind::Timeout, "the store in memory does not answer at once")))
 }

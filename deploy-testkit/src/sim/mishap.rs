@@ -3,8 +3,8 @@
 use super::run::Run;
 use super::scenario;
 use super::script::Mishap;
-use deploy_core::time::after;
 use deploy_core::Timestamp;
+use deploy_core::time::after;
 
 impl Run {
     /// Lets befall what is due by then.

@@ -2,7 +2,9 @@
 
 use super::control::PROPAGATION;
 use super::world::World;
-use deploy_core::{Capabilities, Error, Evidence, Fence, Order, Places, Prober, Result, Share, Split, TrackRef, Traffic};
+use deploy_core::{
+    Capabilities, Error, Evidence, Fence, Order, Places, Prober, Result, Share, Split, TrackRef, Traffic,
+};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;

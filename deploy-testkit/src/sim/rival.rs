@@ -24,7 +24,11 @@ impl Run {
         let (now, id) = (self.world.now, self.next_id());
         let ahead: Vec<_> = self.ledger.active().into_iter().map(|summary| summary.id).collect();
         let created = self.ledger.create(now, &id, &request);
-        self.note(&format!("{id} comes to {:?}: {:?}", request.on_busy, created.as_ref().err().map(ToString::to_string)));
+        self.note(&format!(
+            "{id} comes to {:?}: {:?}",
+            request.on_busy,
+            created.as_ref().err().map(ToString::to_string)
+        ));
         match (created, request.on_busy) {
             (Err(error), OnBusy::Refuse) if !ahead.is_empty() => {
                 let holder = error.context("holder").map(DeploymentId::new);

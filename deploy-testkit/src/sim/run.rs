@@ -11,7 +11,9 @@ use super::script::{Mishap, Script};
 use super::world::World;
 use deploy_core::planner::{self, Known};
 use deploy_core::time::after;
-use deploy_core::{DeploymentId, Event, InstanceId, Name, Record, Release, Request, Result, Status, Timestamp, TrackRef};
+use deploy_core::{
+    DeploymentId, Event, InstanceId, Name, Record, Release, Request, Result, Status, Timestamp, TrackRef,
+};
 use deploy_strategies::Registry;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -49,8 +49,7 @@ impl Shrunk {
         let breach = trail.broken.iter().find(|breach| breach.guarantee == self.guarantee);
         let mut text = breach.map(ToString::to_string).unwrap_or_default();
         let numbers: Vec<_> = self.without.iter().map(ToString::to_string).collect();
-        let without =
-            if numbers.is_empty() { String::new() } else { format!("DEPLOY_WITHOUT={} ", numbers.join(",")) };
+        let without = if numbers.is_empty() { String::new() } else { format!("DEPLOY_WITHOUT={} ", numbers.join(",")) };
         let _infallible = write!(
             text,
             "\nreplay: DEPLOY_SEED={seed} DEPLOY_PROFILE={profile:?} DEPLOY_STRATEGY={name} {without}cargo test -p \

@@ -72,7 +72,9 @@ fn unproven(record: &Record, track: &TrackRef, seen: &TrackSeen, line: &OrderLin
         Some(Running::Instances(instances)) => instances
             .iter()
             .filter(|instance| instance.state == InstanceState::Running)
-            .filter(|instance| seen.health.get(&instance.id).is_some_and(|own| own.health == Health::Healthy && own.fresh))
+            .filter(|instance| {
+                seen.health.get(&instance.id).is_some_and(|own| own.health == Health::Healthy && own.fresh)
+            })
             .count() as u32,
     };
     let short = known + written_off < line.to;
@@ -85,9 +87,11 @@ fn taken_for_bad(event: &Event, before: &Record, record: &Record, seen: &Seen, n
     let late = |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline <= now);
     let way = matches!(before.way, Way::Forward { deadline } if deadline <= now);
     let stages = before.tracks.values().chain(record.tracks.values()).any(|state| late(state.deadline));
-    let gates = before.gates.values().chain(record.gates.values()).any(|gate| {
-        gate.deadline <= now || matches!(gate.decision, Some(Decision::Closed(_)))
-    });
+    let gates = before
+        .gates
+        .values()
+        .chain(record.gates.values())
+        .any(|gate| gate.deadline <= now || matches!(gate.decision, Some(Decision::Closed(_))));
     let failed = |outcome: &Option<TaskOutcome>| !matches!(outcome, Some(TaskOutcome::Done));
     let tasks = record.tasks.values().any(|task| failed(&task.outcome));
     let judged = record.tracks.values().filter_map(|state| state.judged.as_ref());
@@ -128,16 +132,17 @@ fn waits_for_what_cannot_be(record: &Record, seen: &Seen) -> Option<String> {
 /// What holds of all events when a deployment has ended.
 pub(super) fn end(run: &mut Run, record: &Record, events: &[Event]) {
     let kept = run.ledger.events(&record.id);
-    let how = [
-        (kept != events).then(|| "the store has other events than happened".to_owned()),
-        gaps(&kept),
-        samples(&kept),
-    ];
+    let how =
+        [(kept != events).then(|| "the store has other events than happened".to_owned()), gaps(&kept), samples(&kept)];
     let now = run.world.now;
     how.into_iter().flatten().for_each(|how| run.world.trail.broken(now, "G10", how));
     let refused = record.plan.is_none() && record.status() == Status::Failed;
     if refused && (record.touched() || !record.reason().unwrap_or_default().contains("nothing was changed")) {
-        run.world.trail.broken(now, "G13", format!("refused, and not before anything was touched: {:?}", record.reason()));
+        run.world.trail.broken(
+            now,
+            "G13",
+            format!("refused, and not before anything was touched: {:?}", record.reason()),
+        );
     }
 }
 
@@ -163,5 +168,8 @@ fn samples(events: &[Event]) -> Option<String> {
         }
     }
     let most = Record::FLAPS + 4;
-    changes.iter().find(|(_, times)| **times > most).map(|((_, id), times)| format!("{times} changes of {id} in a stage"))
+    changes
+        .iter()
+        .find(|(_, times)| **times > most)
+        .map(|((_, id), times)| format!("{times} changes of {id} in a stage"))
 }

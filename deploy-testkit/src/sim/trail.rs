@@ -50,7 +50,8 @@ impl Trail {
     /// The last lines up to the first breach of a guarantee, oldest first.
     pub fn before(&self, guarantee: &str, lines: usize) -> String {
         let begin = format!("BROKEN {guarantee}:");
-        let end = self.lines.iter().position(|(_, line)| line.starts_with(&begin)).map_or(self.lines.len(), |at| at + 1);
+        let end =
+            self.lines.iter().position(|(_, line)| line.starts_with(&begin)).map_or(self.lines.len(), |at| at + 1);
         shown(&self.lines[end.saturating_sub(lines)..end])
     }
 

@@ -91,7 +91,12 @@ fn hosts(run: &mut Run, draw: &mut Draw, benign: bool) {
     run.world.faults.full.extend(draw.some(30, "a full host", away));
     let reboot = |dice: &mut Dice| {
         let (host, at, up) = away(dice);
-        Reboot { host, at, up, then: dice.pick(&[Then::Ended, Then::Same, Then::Another]).copied().unwrap_or(Then::Ended) }
+        Reboot {
+            host,
+            at,
+            up,
+            then: dice.pick(&[Then::Ended, Then::Same, Then::Another]).copied().unwrap_or(Then::Ended),
+        }
     };
     if let Some(reboot) = draw.some(if benign { 0 } else { 30 }, "a reboot", reboot) {
         run.gentle = false;

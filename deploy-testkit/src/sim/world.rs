@@ -101,7 +101,11 @@ impl World {
         self.risky("converge", |world| {
             world.raise(order.track, order.token)?;
             world.is_possible(order);
-            if world.profile.has_controller() { world.converge_controller(order) } else { world.converge_instant(order) }
+            if world.profile.has_controller() {
+                world.converge_controller(order)
+            } else {
+                world.converge_instant(order)
+            }
         })
     }
 
