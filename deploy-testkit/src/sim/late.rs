@@ -32,7 +32,7 @@ pub(super) enum Found {
     /// A newer token.
     Newer,
     /// Its own or an older one; this is what it will do.
-    Ours(Moves),
+    Ours(Box<Moves>),
 }
 
 impl Run {
@@ -76,7 +76,7 @@ impl Run {
         let told = order(&late.record, &late.seen, track, written_off, *paused, self.world.now);
         let newest = self.world.site(track).token;
         match told {
-            Some(told) if told.token >= newest => Found::Ours(self.world.decide(&told)),
+            Some(told) if told.token >= newest => Found::Ours(Box::new(self.world.decide(&told))),
             _ => Found::Newer,
         }
     }

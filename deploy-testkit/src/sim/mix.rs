@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 /// The guarantees that a campaign checks in every run, with two properties of the machine.
-pub const CHECKED: [&str; 14] =
-    ["G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8", "G9", "G10", "G11", "G13", "G14", "fixpoint"];
+pub const CHECKED: [&str; 15] =
+    ["G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8", "G9", "G10", "G11", "G13", "G14", "fixpoint", "progress"];
 
 /// What came of many seeds.
 #[derive(Debug, Clone, Default)]

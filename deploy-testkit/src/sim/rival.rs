@@ -15,15 +15,15 @@ impl Run {
             script.rivals.get(deployment.rivals).filter(|rival| after(created, rival.after) <= self.world.now)
         {
             deployment.rivals += 1;
-            self.rival(rival.request.clone());
+            self.rival(&rival.request);
         }
     }
 
     /// G4: another one is refused with the holder's id, queued, or supersedes, as asked.
-    fn rival(&mut self, request: Request) {
+    fn rival(&mut self, request: &Request) {
         let (now, id) = (self.world.now, self.next_id());
         let ahead: Vec<_> = self.ledger.active().into_iter().map(|summary| summary.id).collect();
-        let created = self.ledger.create(now, &id, &request);
+        let created = self.ledger.create(now, &id, request);
         self.note(&format!(
             "{id} comes to {:?}: {:?}",
             request.on_busy,

@@ -24,17 +24,17 @@ pub(super) fn settings(draw: &mut Draw, name: &str, replicas: u32, benign: bool)
     set(25, "judge", &|_| json!({ "interval": "5s" }));
     set(15, "on_deadline", &|_| json!("pause"));
     let timeout = if benign { "20m" } else { "30s" };
-    set(25, "before", &|dice| task("backup", timeout, undo(dice)));
-    set(20, "after", &|dice| task("smoke", timeout, undo(dice)));
-    set(when(name == "recreate", 40), "between", &|dice| task("migrate", timeout, undo(dice)));
-    set(when(name == "blue_green", 30), "preview", &|_| task("preview", timeout, json!("keep")));
+    set(25, "before", &|dice| task("backup", timeout, &undo(dice)));
+    set(20, "after", &|dice| task("smoke", timeout, &undo(dice)));
+    set(when(name == "recreate", 40), "between", &|dice| task("migrate", timeout, &undo(dice)));
+    set(when(name == "blue_green", 30), "preview", &|_| task("preview", timeout, &json!("keep")));
     if name == "ab_test" && settings.contains_key("judge") {
         settings.insert("decision".into(), json!("judge"));
     }
     Value::Object(settings)
 }
 
-fn task(name: &str, timeout: &str, undo: Value) -> Value {
+fn task(name: &str, timeout: &str, undo: &Value) -> Value {
     json!([{ "name": name, "run": ["do", name], "timeout": timeout, "undo": undo }])
 }
 

@@ -17,7 +17,7 @@ pub(super) fn look(run: &mut Run, before: &Record, deployment: &Deployment, seen
         let how = [
             blind(event, &deployment.record, seen),
             taken_for_good(event, &deployment.record, seen),
-            taken_for_bad(event, before, &deployment.record, seen, now),
+            taken_for_bad(event, before, deployment, seen, now),
         ];
         broken.extend(how.into_iter().flatten().map(|how| ("G9", how)));
     }
@@ -82,8 +82,15 @@ fn unproven(record: &Record, track: &TrackRef, seen: &TrackSeen, line: &OrderLin
 }
 
 /// G9: a candidate is sent back only for something that is held against it.
-fn taken_for_bad(event: &Event, before: &Record, record: &Record, seen: &Seen, now: Timestamp) -> Option<String> {
+fn taken_for_bad(
+    event: &Event,
+    before: &Record,
+    deployment: &Deployment,
+    seen: &Seen,
+    now: Timestamp,
+) -> Option<String> {
     let What::RollbackStarted { reason, disposition: Disposition::Candidate, .. } = &event.what else { return None };
+    let record = &deployment.record;
     let late = |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline <= now);
     let way = matches!(before.way, Way::Forward { deadline } if deadline <= now);
     let stages = before.tracks.values().chain(record.tracks.values()).any(|state| late(state.deadline));
@@ -94,8 +101,8 @@ fn taken_for_bad(event: &Event, before: &Record, record: &Record, seen: &Seen, n
         .any(|gate| gate.deadline <= now || matches!(gate.decision, Some(Decision::Closed(_))));
     let failed = |outcome: &Option<TaskOutcome>| !matches!(outcome, Some(TaskOutcome::Done));
     let tasks = record.tasks.values().any(|task| failed(&task.outcome));
-    let judged = record.tracks.values().filter_map(|state| state.judged.as_ref());
-    let judged = judged.into_iter().any(|judged| matches!(judged.verdict, Verdict::Fail(_)));
+    let judged =
+        deployment.events.iter().any(|event| matches!(event.what, What::Judged { verdict: Verdict::Fail(_), .. }));
     let crashed = record.tracks.values().any(|state| !state.crashes.is_empty());
     let terminal = seen.tracks.values().any(|seen| {
         let conditions = seen.observed.iter().flat_map(|observed| &observed.conditions);
