@@ -92,7 +92,8 @@ impl World {
         };
         let old = site.members.iter().filter(well).count() as u32;
         let new = routes.members.iter().filter(well).count() as u32;
-        let may_be_away = order.exclusive || order.max_unavailable + order.written_off.len() as u32 >= order.count;
+        let least = order.sides().map(|side| side.count).sum::<u32>().min(order.count);
+        let may_be_away = order.exclusive || order.max_unavailable + order.written_off.len() as u32 >= least;
         if new == 0 && old > 0 && routes.spread != Spread::None && !may_be_away {
             self.trail.broken(now, "G8", format!("the last of {old} who serve is taken out"));
         }

@@ -78,17 +78,19 @@ pub(super) fn look(
     }
 }
 
-/// G8: nobody is unserved in a world where nobody is ill.
+/// What could serve is served by then, once the platform takes calls.
+const SOON: Duration = Duration::from_secs(30);
+
+/// G8: nobody is unserved in a world where nobody is ill. A platform that takes no calls cannot be told whom to serve.
 pub(crate) fn served(run: &mut Run) {
-    if !run.gentle || run.is_astray() {
+    if !run.gentle || run.is_astray() || run.world.faults.is_deaf(run.world.now, SOON) {
         return;
     }
     let now = run.world.now;
     let tracks: Vec<_> = run.world.sites.keys().cloned().collect();
     for track in tracks {
         let since = run.lives_since;
-        let long =
-            |unit: &super::unit::Unit| after(unit.well_at.max(since), Duration::from_secs(30)) <= now && unit.runs();
+        let long = |unit: &super::unit::Unit| after(unit.well_at.max(since), SOON) <= now && unit.runs();
         let could = run.world.sites.get(&track).is_some_and(|site| site.units.iter().any(long));
         if let Some(how) = run.world.is_unserved(&track).filter(|_| could) {
             run.world.trail.broken(now, "G8", format!("{}: {how}", track.workload));

@@ -69,6 +69,11 @@ fn holds(span: &(Timestamp, Timestamp), now: Timestamp) -> bool {
 }
 
 impl Faults {
+    /// Whether the platform takes no, or few, calls, or took none a short while ago.
+    pub(super) fn is_deaf(&self, now: Timestamp, lately: Duration) -> bool {
+        self.outages.iter().chain(&self.throttled).any(|(from, to)| (*from..after(*to, lately)).contains(&now))
+    }
+
     /// When any of it begins or ends.
     pub(super) fn changes(&self) -> impl Iterator<Item = Timestamp> {
         let hosts = self.cuts.iter().chain(&self.full).flat_map(|(_, from, to)| [*from, *to]);

@@ -14,6 +14,7 @@ use std::time::Duration;
 /// Draws what goes wrong from now on. In a benign world everybody is well in the end, so a good release has to come in.
 pub(super) fn trouble(run: &mut Run, draw: &mut Draw, release: &Release, replicas: u32, benign: bool) {
     let now = run.world.now;
+    run.mishaps.clear();
     temper(run, draw, release, benign);
     run.world.start = draw.some(20, "slow starts", |_| (2_000, 15_000)).unwrap_or((200, 3_000));
     run.world.faults = calls(draw, now);
