@@ -94,7 +94,9 @@ impl World {
         let new = routes.members.iter().filter(well).count() as u32;
         let least = order.sides().map(|side| side.count).sum::<u32>().min(order.count);
         let may_be_away = order.exclusive || order.max_unavailable + order.written_off.len() as u32 >= least;
-        if new == 0 && old > 0 && routes.spread != Spread::None && !may_be_away {
+        let served = |member: &&deploy_core::Member| share(&before, &member.side) != Some(Share::NONE);
+        let serving = site.members.iter().filter(well).filter(served).count();
+        if new == 0 && serving > 0 && routes.spread != Spread::None && !may_be_away {
             self.trail.broken(now, "G8", format!("the last of {old} who serve is taken out"));
         }
         if new < old && new < order.floor && routes.spread != Spread::None {

@@ -81,7 +81,8 @@ pub(super) fn look(
 /// What could serve is served by then, once the platform takes calls.
 const SOON: Duration = Duration::from_secs(30);
 
-/// G8: nobody is unserved in a world where nobody is ill. A platform that takes no calls cannot be told whom to serve.
+/// G8: nobody is unserved in a world where nobody is ill. A platform that takes no calls cannot be told whom to serve,
+/// and a floor of 0 lets the last one be away.
 pub(crate) fn served(run: &mut Run) {
     if !run.gentle || run.is_astray() || run.world.faults.is_deaf(run.world.now, SOON) {
         return;
@@ -91,7 +92,7 @@ pub(crate) fn served(run: &mut Run) {
     for track in tracks {
         let since = run.lives_since;
         let long = |unit: &super::unit::Unit| after(unit.well_at.max(since), SOON) <= now && unit.runs();
-        let could = run.world.sites.get(&track).is_some_and(|site| site.units.iter().any(long));
+        let could = run.world.sites.get(&track).is_some_and(|site| site.floor > 0 && site.units.iter().any(long));
         if let Some(how) = run.world.is_unserved(&track).filter(|_| could) {
             run.world.trail.broken(now, "G8", format!("{}: {how}", track.workload));
         }

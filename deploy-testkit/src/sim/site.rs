@@ -26,6 +26,8 @@ pub struct Site {
     pub control: Option<Control>,
     /// Sides that were tried in vain.
     pub impossible: BTreeSet<Side>,
+    /// The floor of the order that it was told last.
+    pub floor: u32,
     /// How many instances were ever started.
     pub serial: u32,
 }
@@ -41,6 +43,7 @@ impl Site {
             members: Vec::new(),
             control,
             impossible: BTreeSet::new(),
+            floor: 0,
             serial: 0,
         }
     }

@@ -101,6 +101,7 @@ impl World {
         self.risky("converge", |world| {
             world.raise(order.track, order.token)?;
             world.is_possible(order);
+            world.site(order.track).floor = order.floor;
             if world.profile.has_controller() {
                 world.converge_controller(order)
             } else {
