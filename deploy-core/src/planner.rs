@@ -293,6 +293,7 @@ struct Workload<'a> {
 impl Workload<'_> {
     /// Its track; none where nothing is missing.
     fn track(&self) -> Result<Option<Track>> {
+        self.has_a_count()?;
         let (capabilities, observed) = self.planning.platform(self.track)?;
         let standing = standing(observed);
         let own = |side: &Side| side.revision == self.resolved.revision.id;
@@ -303,6 +304,19 @@ impl Workload<'_> {
             Some(stable) if own(&stable) => self.same(&stable, made_from, observed),
             Some(stable) => self.change(&stable, made_from, observed).map(Some),
         }
+    }
+
+    /// A count that is the platform's own can be neither ordered nor seen to be reached: it is not done otherwise silently.
+    fn has_a_count(&self) -> Result<()> {
+        if self.resolved.workload.kind != crate::WorkloadKind::Serverless {
+            return Ok(());
+        }
+        let message = format!(
+            "workload `{}` is `kind: serverless`, whose count is the platform's own: no platform can be told so yet, give it \
+             another kind and `replicas`",
+            self.track.workload
+        );
+        Err(Error::new(Kind::Unsupported, message).with("track", self.track))
     }
 
     fn candidate(&self, place: Place) -> Party {

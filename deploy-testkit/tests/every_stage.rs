@@ -57,6 +57,11 @@ fn an_engine_that_is_started_again_goes_on() {
 }
 
 #[test]
+fn an_engine_takes_over_while_calls_of_the_last_are_under_way() {
+    ends(&Disturb::TakeOver, Status::Completed, Status::Completed);
+}
+
+#[test]
 fn calls_that_fail_are_made_again() {
     ends(&Disturb::Errors, Status::Completed, Status::Completed);
 }

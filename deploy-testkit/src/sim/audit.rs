@@ -1,8 +1,10 @@
 //! What is checked of every move.
 
 use super::instant::{host, known_ready};
+use super::profile::{Profile, WINDOW};
 use super::unit::Life;
 use super::world::World;
+use deploy_core::time::between;
 use deploy_core::{Health, InstanceId, Launch, Order, Routes, Share, Side, Spread, Traffic};
 
 /// The share of a side in a spread; none where the spread does not divide.
@@ -45,9 +47,21 @@ pub(crate) fn gains_are_covered(
 }
 
 impl World {
+    /// G7: a write comes under the newest token of its platform; where that cannot compare and set, it was compared at
+    /// most [`WINDOW`] ago.
+    pub(crate) fn is_not_late(&mut self, order: &Order<'_>) {
+        let (now, newest) = (self.now, self.site(order.track).token);
+        let open = self.compared.is_some_and(|compared| between(compared, now) <= WINDOW);
+        let checked = self.profile == Profile::CheckedFence;
+        if order.token < newest && !(checked && open) {
+            self.trail.broken(now, "G7", format!("a write of {} lands, {newest} stands", order.token));
+        }
+    }
+
     fn healthy(&mut self, order: &Order<'_>, side: &Side) -> u32 {
-        let units = &self.site(order.track).units;
-        units.iter().filter(|unit| unit.side == *side && unit.runs() && known_ready(order, &unit.id)).count() as u32
+        let sighted = self.sighted.clone();
+        let known = |unit: &&super::unit::Unit| sighted.contains(&unit.id) && known_ready(order, &unit.id);
+        self.site(order.track).units.iter().filter(|unit| unit.side == *side).filter(known).count() as u32
     }
 
     fn written_off(&mut self, order: &Order<'_>, side: &Side) -> u32 {
@@ -57,6 +71,10 @@ impl World {
 
     /// G1 and G3 on a change of the router.
     pub(crate) fn shares_are_earned(&mut self, order: &Order<'_>, routes: &Routes) {
+        if self.compared.is_some() {
+            return;
+        }
+        let sighted = self.sighted.clone();
         let (now, before) = (self.now, self.site(order.track).spread.clone());
         let sides: Vec<Side> = order.sides().map(|side| side.side.clone()).collect();
         let ready: Vec<(Side, u32)> = sides
@@ -70,15 +88,15 @@ impl World {
         }
         let site = self.site(order.track);
         let well = |member: &&deploy_core::Member| {
-            let unit = site.units.iter().find(|unit| unit.id == member.instance);
-            member.draining.is_none()
-                && known_ready(order, &member.instance)
-                && unit.is_some_and(super::unit::Unit::runs)
+            member.draining.is_none() && known_ready(order, &member.instance) && sighted.contains(&member.instance)
         };
         let old = site.members.iter().filter(well).count() as u32;
         let new = routes.members.iter().filter(well).count() as u32;
-        let may_be_away = order.exclusive || order.max_unavailable + order.written_off.len() as u32 >= order.count;
-        if new == 0 && old > 0 && routes.spread != Spread::None && !may_be_away {
+        let least = order.sides().map(|side| side.count).sum::<u32>().min(order.count);
+        let may_be_away = order.exclusive || order.max_unavailable + order.written_off.len() as u32 >= least;
+        let served = |member: &&deploy_core::Member| share(&before, &member.side) != Some(Share::NONE);
+        let serving = site.members.iter().filter(well).filter(served).count();
+        if new == 0 && serving > 0 && routes.spread != Spread::None && !may_be_away {
             self.trail.broken(now, "G8", format!("the last of {old} who serve is taken out"));
         }
         if new < old && new < order.floor && routes.spread != Spread::None {
@@ -89,6 +107,9 @@ impl World {
 
     /// G1: nothing is launched above the ceiling, and no second writer.
     pub(crate) fn nothing_is_too_much(&mut self, order: &Order<'_>, launch: &Launch) {
+        if self.compared.is_some() {
+            return;
+        }
         let now = self.now;
         let site = self.site(order.track);
         let standing = site.units.iter().filter(|unit| unit.runs()).count() as u32;
@@ -110,6 +131,9 @@ impl World {
 
     /// G2: what is stopped is out of the router, with nothing in flight or its drain time over.
     pub(crate) fn nobody_is_lost(&mut self, order: &Order<'_>, id: &InstanceId) {
+        if self.compared.is_some() {
+            return;
+        }
         let now = self.now;
         let site = self.site(order.track);
         let Some(member) = site.members.iter().find(|member| member.instance == *id) else { return };
@@ -130,6 +154,10 @@ impl World {
 
     /// G1 and G3: what is stopped leaves enough ready.
     pub(crate) fn enough_are_left(&mut self, order: &Order<'_>, id: &InstanceId) {
+        if self.compared.is_some() {
+            return;
+        }
+        let sighted = self.sighted.clone();
         let now = self.now;
         let routed = order.traffic != Traffic::NotRouted;
         let site = self.site(order.track);
@@ -137,7 +165,9 @@ impl World {
         let side = unit.side.clone();
         let member = |id: &InstanceId| site.members.iter().any(|m| m.instance == *id && m.draining.is_none());
         let ready = |unit: &&super::unit::Unit| {
-            unit.runs() && known_ready(order, &unit.id) && (!routed || member(&unit.id) || site.spread == Spread::None)
+            sighted.contains(&unit.id)
+                && known_ready(order, &unit.id)
+                && (!routed || member(&unit.id) || site.spread == Spread::None)
         };
         let was = ready(&unit);
         let left = site.units.iter().filter(|other| other.id != *id && ready(other)).count() as u32;
@@ -157,7 +187,10 @@ impl World {
     /// G2: after a turn nobody is routed to who was last folded as not healthy.
     pub(crate) fn nobody_bad_is_routed(&mut self, order: &Order<'_>) {
         let now = self.now;
-        if self.faults.rate > 0 && now < self.faults.until {
+        if self.faults.rate > 0 && now < self.faults.until
+            || !self.faults.throttled.is_empty()
+            || self.compared.is_some()
+        {
             return;
         }
         let site = self.site(order.track);

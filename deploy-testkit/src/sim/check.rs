@@ -1,5 +1,6 @@
 //! What is checked of every look, every event and every end.
 
+use super::deployment::Deployment;
 use super::run::Run;
 use deploy_core::machine::{Effect, Seen, reconcile};
 use deploy_core::time::after;
@@ -47,8 +48,15 @@ pub(crate) fn event(run: &mut Run, event: &Event) {
 }
 
 /// The machine's own property, and what holds of every record.
-pub(crate) fn look(run: &mut Run, before: &Record, record: &Record, seen: &Seen, effects: &[Effect]) {
-    let now = run.world.now;
+pub(super) fn look(
+    run: &mut Run,
+    before: &Record,
+    deployment: &Deployment,
+    seen: &Seen,
+    effects: &[Effect],
+    now: Timestamp,
+) {
+    let record = &deployment.record;
     let again = reconcile(record, seen, now);
     if !again.events.is_empty() {
         let how = format!("the same look gives events again: {:?}", again.events.first().map(What::name));
@@ -64,23 +72,27 @@ pub(crate) fn look(run: &mut Run, before: &Record, record: &Record, seen: &Seen,
         run.world.trail.broken(now, "progress", how);
     }
     let wakes = effects.iter().any(|effect| matches!(effect, Effect::Wake { .. }));
+    super::trace::look(run, before, deployment, seen, now);
     if !record.way.is_ended() && !wakes {
         run.world.trail.broken(now, "G5", format!("{} waits without an end", record.status()));
     }
 }
 
-/// G8: nobody is unserved in a world where nobody is ill.
+/// What could serve is served by then, once the platform takes calls.
+const SOON: Duration = Duration::from_secs(30);
+
+/// G8: nobody is unserved in a world where nobody is ill. A platform that takes no calls cannot be told whom to serve,
+/// and a floor of 0 lets the last one be away.
 pub(crate) fn served(run: &mut Run) {
-    if !run.gentle {
+    if !run.gentle || run.is_astray() || run.world.faults.is_deaf(run.world.now, SOON) {
         return;
     }
     let now = run.world.now;
     let tracks: Vec<_> = run.world.sites.keys().cloned().collect();
     for track in tracks {
         let since = run.lives_since;
-        let long =
-            |unit: &super::unit::Unit| after(unit.well_at.max(since), Duration::from_secs(30)) <= now && unit.runs();
-        let could = run.world.sites.get(&track).is_some_and(|site| site.units.iter().any(long));
+        let long = |unit: &super::unit::Unit| after(unit.well_at.max(since), SOON) <= now && unit.runs();
+        let could = run.world.sites.get(&track).is_some_and(|site| site.floor > 0 && site.units.iter().any(long));
         if let Some(how) = run.world.is_unserved(&track).filter(|_| could) {
             run.world.trail.broken(now, "G8", format!("{}: {how}", track.workload));
         }
@@ -106,6 +118,7 @@ pub(crate) fn end(run: &mut Run, record: &Record, events: &[Event]) {
     if folded.as_ref().ok() != Some(record) {
         run.world.trail.broken(now, "G10", "the record is not the fold of its events");
     }
+    super::trace::end(run, record, events);
     let reason = record.reason().unwrap_or_default().to_owned();
     match record.status() {
         Status::Completed => stands(run, record, true),

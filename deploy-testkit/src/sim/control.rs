@@ -112,6 +112,8 @@ impl World {
     fn snapshot(&mut self, track: &TrackRef) {
         let now = self.now;
         let conditions = self.conditions(track);
+        let cut: Vec<_> = self.hosts.keys().filter(|host| !self.reaches(host)).cloned().collect();
+        let told = |unit: &Unit| !cut.iter().any(|host| host == super::instant::host(&unit.slot));
         let site = self.site(track);
         let token = site.token;
         let mut sides: BTreeMap<Side, Counts> = BTreeMap::new();
@@ -119,6 +121,7 @@ impl World {
             let counts = sides.entry(unit.side.clone()).or_default();
             match unit.life {
                 Life::Terminating(_) => counts.terminating += 1,
+                _ if !told(unit) => (counts.total, counts.unknown) = (counts.total + 1, counts.unknown + 1),
                 Life::Exited(_) => (counts.total, counts.failed) = (counts.total + 1, counts.failed + 1),
                 Life::Running => {
                     counts.total += 1;
@@ -317,8 +320,8 @@ impl World {
 }
 
 fn start(site: &mut Site, side: &Side, now: Timestamp, span: Duration, temper: Temper) {
-    let slot = SlotId::new(format!("node/{}", site.serial));
-    site.start(side, slot, now, span, temper);
+    let slot = SlotId::new(format!("host-{}/{}", site.serial % 4, site.serial));
+    drop(site.start(side, slot, now, span, temper));
 }
 
 /// How many of a side are ready, as observed.

@@ -1,28 +1,43 @@
 //! A platform that starts single instances, behind a router that tells what it does.
 
+use super::faults::Strike;
 use super::unit::{Life, Temper};
-use super::world::{Strike, World};
+use super::world::World;
 use deploy_core::time::after;
 use deploy_core::{
     Condition, ConditionKind, Error, Evidence, Health, Instance, InstanceId, Kind, Launch, Observed, Order, Result,
-    RouteState, Routed, Routes, Running, Side, Slot, SlotId, Spread, TrackRef, TrafficSeen, Trouble, Turn,
+    RouteState, Routed, Routes, Running, Side, Slot, SlotId, Spread, Timestamp, TrackRef, TrafficSeen, Trouble, Turn,
 };
 use deploy_fleet::{Moves, Stop, moves};
 use std::collections::BTreeMap;
+
+/// What a full host says.
+const FULL: &str = "no space left on device";
 
 impl World {
     fn slots(&self) -> Vec<Slot> {
         let slot = |host: &String, number: u32| Slot {
             id: SlotId::new(format!("{host}/{number}")),
             host: host.clone(),
-            closed: (!self.reaches(host)).then(|| "it cannot be reached".to_owned()),
+            closed: self.closed(host).map(str::to_owned),
         };
         self.hosts.iter().flat_map(|(host, count)| (0..*count).map(move |number| slot(host, number))).collect()
     }
 
+    /// Why nothing can be launched on a host. Of a full one it is said on some platforms, on others only by the launch.
+    fn closed(&self, host: &str) -> Option<&'static str> {
+        match () {
+            () if !self.reaches(host) => Some("it cannot be reached"),
+            () if self.is_full(host) && !host.ends_with(['1', '3']) => Some(FULL),
+            () => None,
+        }
+    }
+
     pub(crate) fn list(&mut self, track: &TrackRef) -> Vec<Instance> {
         let units = self.site(track).units.clone();
-        units.iter().map(|unit| unit.listed(self.reaches(host(&unit.slot)), false, None)).collect()
+        let off = |at: Timestamp| Timestamp::from_millisecond(at.as_millisecond() + self.skew).unwrap_or(at);
+        let listed = units.iter().map(|unit| unit.listed(self.reaches(host(&unit.slot)), false, None));
+        listed.map(|instance| Instance { started: instance.started.map(off), ..instance }).collect()
     }
 
     fn routes(&mut self, track: &TrackRef) -> RouteState {
@@ -78,12 +93,29 @@ impl World {
         };
         let looping = site.units.iter().filter(|unit| unit.restarts >= 3);
         let looping = looping.map(|unit| Condition { words: "back-off restarting it".into(), ..condition(&unit.side) });
-        tried.map(condition).chain(looping.take(1)).collect()
+        let mut conditions: Vec<_> = tried.map(condition).chain(looping.take(1)).collect();
+        conditions.extend(self.closed_hosts());
+        conditions
+    }
+
+    fn closed_hosts(&self) -> Vec<Condition> {
+        if self.profile.has_controller() {
+            return Vec::new();
+        }
+        let closed = self.hosts.keys().filter_map(|host| Some((host, self.closed(host)?)));
+        let condition = |(host, why): (&String, &str)| Condition {
+            kind: ConditionKind::Waiting,
+            side: None,
+            instance: None,
+            words: format!("nothing can be launched on {host}: {why}"),
+        };
+        closed.map(condition).collect()
     }
 
     pub(crate) fn converge_instant(&mut self, order: &Order<'_>) -> Result<Turn> {
         let mut turn = Turn::default();
         let mut next = self.decide(order);
+        self.answer_late();
         if let Some(routes) = &next.routes
             && self.apply(order, routes, &mut turn)
         {
@@ -92,12 +124,7 @@ impl World {
                 self.apply(order, routes, &mut turn);
             }
         }
-        for stop in &next.stop {
-            self.stop(order, stop, &mut turn);
-        }
-        for (slot, launch) in &next.launch {
-            self.launch(order, slot, launch, &mut turn);
-        }
+        self.start_and_stop(order, &next, &mut turn);
         if !next.waits.is_empty() {
             let waits: Vec<_> = next.waits.iter().map(ToString::to_string).collect();
             self.trail.note(self.now, format!("{} waits: {}", order.track.workload, waits.join("; ")));
@@ -107,16 +134,34 @@ impl World {
         Ok(turn)
     }
 
-    fn decide(&mut self, order: &Order<'_>) -> Moves {
+    /// What was decided a while ago is done now, whatever became of the platform meanwhile.
+    pub(super) fn carry_out(&mut self, order: &Order<'_>, moves: &Moves) {
+        let mut turn = Turn::default();
+        if let Some(routes) = &moves.routes {
+            self.apply(order, routes, &mut turn);
+        }
+        self.start_and_stop(order, moves, &mut turn);
+    }
+
+    fn start_and_stop(&mut self, order: &Order<'_>, next: &Moves, turn: &mut Turn) {
+        next.stop.iter().for_each(|stop| self.stop(order, stop, turn));
+        next.launch.iter().for_each(|(slot, launch)| self.launch(order, slot, launch, turn));
+    }
+
+    pub(super) fn decide(&mut self, order: &Order<'_>) -> Moves {
         let (instances, slots, routes) = (self.list(order.track), self.slots(), self.routes(order.track));
+        let runs = self.site(order.track).units.iter().filter(|unit| unit.runs()).map(|unit| unit.id.clone()).collect();
+        self.sighted = runs;
         moves(order, &instances, &slots, Some(&routes))
     }
 
     /// Something at one place: what goes wrong there holds nothing up elsewhere.
     fn at(&mut self, at: &str, turn: &mut Turn, act: impl FnOnce(&mut Self) -> Result<()>) -> bool {
-        let strike = if self.faults.rate > 0 { self.strike() } else { Strike::None };
+        let quiet = self.faults.rate == 0 && self.faults.throttled.is_empty();
+        let strike = if quiet { Strike::None } else { self.strike() };
         let done = match strike {
             Strike::Before => Err(Error::new(Kind::Unavailable, "it broke off")),
+            Strike::Throttled => Err(Error::new(Kind::Throttled, "429 too many requests")),
             Strike::None => act(self),
             Strike::After => act(self).and_then(|()| Err(Error::new(Kind::Timeout, "no answer came"))),
         };
@@ -127,6 +172,7 @@ impl World {
 
     fn apply(&mut self, order: &Order<'_>, routes: &Routes, turn: &mut Turn) -> bool {
         self.at("router", turn, |world| {
+            world.is_not_late(order);
             world.shares_are_earned(order, routes);
             let (now, load) = (world.now, world.dice.below(4));
             let ends: Vec<_> = (0..load).map(|_| after(now, world.dice.millis(5, 2_000))).collect();
@@ -167,6 +213,10 @@ impl World {
             if !world.reaches(host(slot)) {
                 return Err(Error::new(Kind::Unavailable, format!("{slot} cannot be reached")));
             }
+            if world.is_full(host(slot)) {
+                return Err(Error::new(Kind::Full, format!("{slot}: {FULL}")));
+            }
+            world.is_not_late(order);
             let (now, span, temper) = (world.now, world.start_span(), world.temper(&launch.side.revision));
             world.nothing_is_too_much(order, launch);
             let site = world.site(&launch.track);
@@ -177,12 +227,13 @@ impl World {
                 site.impossible.insert(launch.side.clone());
                 return Err(Error::new(Kind::Candidate, "exec format error"));
             }
-            site.start(&launch.side, slot.clone(), now, span, temper);
+            let id = site.start(&launch.side, slot.clone(), now, span, temper);
             let line = format!(
                 "{} launches {}-{} in {slot} of {}",
                 order.track.workload, order.track.workload, site.serial, launch.side
             );
             world.trail.note(now, line);
+            world.sighted.insert(id);
             Ok(())
         });
     }
@@ -195,6 +246,7 @@ impl World {
             if !world.reaches(host(&slot)) {
                 return Err(Error::new(Kind::Unavailable, format!("{slot} cannot be reached")));
             }
+            world.is_not_late(order);
             if life == Life::Running {
                 world.nobody_is_lost(order, &stop.instance);
                 world.enough_are_left(order, &stop.instance);
@@ -209,6 +261,7 @@ impl World {
                 }
                 Life::Terminating(_) => return Ok(()),
             }
+            world.sighted.remove(&stop.instance);
             world.trail.note(now, format!("{} stops {}", order.track.workload, stop.instance));
             Ok(())
         });

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// How long an instance of a simulated workload may finish what it has in flight.
 pub const DRAIN: Duration = Duration::from_secs(5);
 
+/// The variable of the engine's environment whose value is a secret of some releases: any test has it, none shows it.
+pub const SECRET: &str = "PATH";
+
 /// The five strategies by name.
 pub const STRATEGIES: [&str; 5] = ["recreate", "rolling", "blue_green", "canary", "ab_test"];
 

@@ -1,7 +1,7 @@
 //! What happens to a deployment from outside.
 
 use super::shell::Outside;
-use deploy_core::Ask;
+use deploy_core::{Ask, Request};
 use std::time::Duration;
 
 /// What happens to a deployment from outside.
@@ -15,8 +15,33 @@ pub struct Script {
     pub most_kills: u32,
     /// What is asked, and how long after the request.
     pub asks: Vec<(Duration, Ask)>,
+    /// Other deployments that come while it runs, in the order they come.
+    pub rivals: Vec<Rival>,
+    /// What becomes of the hints to look again.
+    pub hints: Hints,
     /// What is done once when `web` has reached a stage, those after the commit counted on.
     pub disturb: Option<(usize, Disturb)>,
+}
+
+/// Another deployment of the same application and environment.
+#[derive(Debug, Clone)]
+pub struct Rival {
+    /// So long after the request of the one that runs.
+    pub after: Duration,
+    /// What it asks for.
+    pub request: Request,
+}
+
+/// What becomes of the hints to look again. Nothing may depend on any of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Hints {
+    /// Each comes in time.
+    #[default]
+    Kept,
+    /// None comes: the engine looks by its own deadlines, its probes, and once in 30 s.
+    Lost,
+    /// Each comes twice.
+    Doubled,
 }
 
 /// What is done to a deployment at a stage.
@@ -24,8 +49,10 @@ pub struct Script {
 pub enum Disturb {
     /// The engine is killed; another goes on a while later.
     Kill,
-    /// The engine is killed and lives again at once.
+    /// The engine gives its lease back and lives again at once.
     Restart,
+    /// Another engine takes it over while calls of the first are under way.
+    TakeOver,
     /// Most calls go wrong for a while.
     Errors,
     /// Instances take long to become well.

@@ -26,6 +26,8 @@ pub struct Site {
     pub control: Option<Control>,
     /// Sides that were tried in vain.
     pub impossible: BTreeSet<Side>,
+    /// The floor of the order that it was told last.
+    pub floor: u32,
     /// How many instances were ever started.
     pub serial: u32,
 }
@@ -41,12 +43,20 @@ impl Site {
             members: Vec::new(),
             control,
             impossible: BTreeSet::new(),
+            floor: 0,
             serial: 0,
         }
     }
 
-    /// Starts an instance.
-    pub(crate) fn start(&mut self, side: &Side, slot: SlotId, now: Timestamp, span: Duration, temper: Temper) {
+    /// Starts an instance, and says which.
+    pub(crate) fn start(
+        &mut self,
+        side: &Side,
+        slot: SlotId,
+        now: Timestamp,
+        span: Duration,
+        temper: Temper,
+    ) -> InstanceId {
         self.serial += 1;
         let id = InstanceId::new(format!("{}-{}", self.track.workload, self.serial));
         let well_at = if temper == Temper::NeverWell { Timestamp::MAX } else { after(now, span) };
@@ -62,7 +72,7 @@ impl Site {
         };
         let (side, life) = (side.clone(), Life::Running);
         self.units.push(Unit {
-            id,
+            id: id.clone(),
             side,
             slot,
             started: now,
@@ -74,6 +84,7 @@ impl Site {
             restarts: 0,
             requests: vec![],
         });
+        id
     }
 
     /// Time passes.

@@ -47,10 +47,21 @@ impl Trail {
         }
     }
 
+    /// The last lines up to the first breach of a guarantee, oldest first.
+    pub fn before(&self, guarantee: &str, lines: usize) -> String {
+        let begin = format!("BROKEN {guarantee}:");
+        let end =
+            self.lines.iter().position(|(_, line)| line.starts_with(&begin)).map_or(self.lines.len(), |at| at + 1);
+        shown(&self.lines[end.saturating_sub(lines)..end])
+    }
+
     /// The last lines, oldest first.
     pub fn tail(&self, lines: usize) -> String {
-        let from = self.lines.len().saturating_sub(lines);
-        let tail = self.lines.iter().skip(from).map(|(at, line)| format!("{} {line}", at.strftime("%H:%M:%S%.3f")));
-        tail.collect::<Vec<_>>().join("\n")
+        shown(&self.lines[self.lines.len().saturating_sub(lines)..])
     }
+}
+
+fn shown(lines: &[(Timestamp, String)]) -> String {
+    let lines = lines.iter().map(|(at, line)| format!("{} {line}", at.strftime("%H:%M:%S%.3f")));
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -2,54 +2,18 @@
 
 use super::control::Control;
 use super::dice::Dice;
+use super::errand::Errand;
+use super::faults::Faults;
+use super::profile::{Lack, Profile};
 use super::site::Site;
 use super::trail::Trail;
 use super::unit::Temper;
-use deploy_core::time::after;
 use deploy_core::{
-    Capabilities, Error, Evidence, Fence, Kind, Observed, Order, Places, Prober, Result, Revision, RevisionId, Share,
-    TaskAct, TaskOutcome, TaskRun, Timestamp, Token, TrackRef, Turn,
+    Error, InstanceId, Kind, Observed, Order, Result, Revision, RevisionId, TaskAct, TaskOutcome, TaskRun, Timestamp,
+    Token, TrackRef, Turn,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// How a simulated platform behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Profile {
-    /// Single instances, decided by `deploy_fleet::moves`, behind a router whose word is the data plane's.
-    Instant,
-    /// A lagging controller of its own: counts, stale reads, stable names, a router whose word is only accepted.
-    Controller,
-}
-
-impl Profile {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Instant, Self::Controller];
-}
-
-/// What goes wrong.
-#[derive(Debug, Clone, Default)]
-pub struct Faults {
-    /// So many percent of the calls go wrong, before or after their effect.
-    pub rate: u32,
-    /// None do from then on.
-    pub until: Timestamp,
-    /// Hosts that cannot be reached for a while.
-    pub cuts: Vec<(String, Timestamp, Timestamp)>,
-    /// Whole platforms that cannot be reached for a while.
-    pub outages: Vec<(Timestamp, Timestamp)>,
-}
-
-/// A task that was started, or barred, as the platform has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Errand {
-    /// It ends then.
-    pub ends: Timestamp,
-    /// How it ends.
-    pub outcome: TaskOutcome,
-    /// How often it was started in effect.
-    pub started: u32,
-}
 
 /// The world of one run.
 #[derive(Debug)]
@@ -74,6 +38,14 @@ pub struct World {
     pub hosts: BTreeMap<String, u32>,
     /// How long an instance takes to become well, least and most milliseconds.
     pub start: (u64, u64),
+    /// What its platforms cannot do although others of the profile can.
+    pub lacks: BTreeSet<Lack>,
+    /// By so many milliseconds the platforms' own clock is off.
+    pub skew: i64,
+    /// Those that ran when the call under way was decided: what a move is judged by.
+    pub(super) sighted: BTreeSet<InstanceId>,
+    /// When the call under way compared its token, where its platform cannot compare and set.
+    pub(super) compared: Option<Timestamp>,
     /// What happened.
     pub trail: Trail,
 }
@@ -91,61 +63,20 @@ impl World {
             errands: BTreeMap::new(),
             failing_tasks: 0,
             faults: Faults::default(),
-            hosts: (0..4).map(|host| (format!("host-{host}"), 8)).collect(),
+            hosts: profile.hosts(),
             start: (200, 3_000),
+            lacks: BTreeSet::new(),
+            skew: 0,
+            sighted: BTreeSet::new(),
+            compared: None,
             trail: Trail::default(),
         }
     }
 
     /// The platform of a workload; made where it is asked for the first time.
     pub fn site(&mut self, track: &TrackRef) -> &mut Site {
-        let control = (self.profile == Profile::Controller).then(Control::default);
+        let control = self.profile.has_controller().then(Control::default);
         self.sites.entry(track.clone()).or_insert_with(|| Site::new(track.clone(), control))
-    }
-
-    /// What the platform of a workload can do.
-    pub fn capabilities(&self, _track: &TrackRef) -> Capabilities {
-        match self.profile {
-            Profile::Instant => Capabilities { slots: Some(self.hosts.values().sum()), ..Capabilities::all() },
-            Profile::Controller => Capabilities {
-                slots: None,
-                evidence: Evidence::Accepted,
-                fence: Fence::Atomic,
-                finest: Share::percent(1),
-                places: Places::HomeAndAside,
-                prober: Prober::Platform,
-                autoscaler: true,
-                propagation: super::control::PROPAGATION,
-                ..Capabilities::all()
-            },
-        }
-    }
-
-    /// Whether a call goes wrong, and when: before its effect, or after it.
-    pub(crate) fn strike(&mut self) -> Strike {
-        let out = self.faults.outages.iter().any(|(from, to)| (*from..*to).contains(&self.now));
-        if out {
-            return Strike::Before;
-        }
-        if self.now >= self.faults.until || !self.dice.chance(self.faults.rate) {
-            return Strike::None;
-        }
-        if self.dice.chance(50) { Strike::Before } else { Strike::After }
-    }
-
-    /// Whether a host can be reached.
-    pub(crate) fn reaches(&self, host: &str) -> bool {
-        !self.faults.cuts.iter().any(|(cut, from, to)| cut == host && (*from..*to).contains(&self.now))
-    }
-
-    /// Does something that may go wrong before or after its effect.
-    pub(crate) fn risky<T>(&mut self, what: &str, act: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let broke = |when: &str| Error::new(Kind::Unavailable, format!("{what} broke {when}"));
-        match self.strike() {
-            Strike::Before => Err(broke("off")),
-            Strike::None => act(self),
-            Strike::After => act(self).and_then(|_| Err(broke("after its effect"))),
-        }
     }
 
     /// What runs now; on a lagging platform, a while ago.
@@ -154,9 +85,10 @@ impl World {
     /// `Unavailable` where the seed says so.
     pub fn observe(&mut self, track: &TrackRef) -> Result<Observed> {
         self.risky("observe", |world| {
-            Ok(match world.profile {
-                Profile::Instant => world.observe_instant(track),
-                Profile::Controller => world.observe_controller(track),
+            Ok(if world.profile.has_controller() {
+                world.observe_controller(track)
+            } else {
+                world.observe_instant(track)
             })
         })
     }
@@ -168,9 +100,12 @@ impl World {
     pub fn converge(&mut self, order: &Order<'_>) -> Result<Turn> {
         self.risky("converge", |world| {
             world.raise(order.track, order.token)?;
-            match world.profile {
-                Profile::Instant => world.converge_instant(order),
-                Profile::Controller => world.converge_controller(order),
+            world.is_possible(order);
+            world.site(order.track).floor = order.floor;
+            if world.profile.has_controller() {
+                world.converge_controller(order)
+            } else {
+                world.converge_instant(order)
             }
         })
     }
@@ -198,8 +133,12 @@ impl World {
         self.risky("token", |world| Ok(world.site(track).token))
     }
 
+    /// Compares a token, and sets it. Where the platform cannot do both in one, it was compared a while ago.
     pub(crate) fn raise(&mut self, track: &TrackRef, token: Token) -> Result<()> {
         let newest = self.site(track).token;
+        if self.compared.is_some() {
+            return Ok(());
+        }
         if token < newest {
             return Err(Error::new(Kind::Fenced, format!("the token {token} is older than {newest}, which stands")));
         }
@@ -230,48 +169,6 @@ impl World {
         })
     }
 
-    fn errand(&mut self, run: &TaskRun, act: TaskAct) -> TaskOutcome {
-        let (now, key) = (self.now, run.key.clone());
-        let ends = after(now, self.dice.millis(100, 20_000));
-        let outcome = if self.dice.chance(self.failing_tasks) {
-            TaskOutcome::Failed("exit status 1".into())
-        } else {
-            TaskOutcome::Done
-        };
-        match (act, self.errands.get_mut(&key)) {
-            (TaskAct::Start, None) => {
-                self.trail.note(now, format!("task {key} starts"));
-                self.undo_in_order(run);
-                self.errands.insert(key, Errand { ends, outcome, started: 1 });
-                TaskOutcome::Running
-            }
-            (TaskAct::Look, None) => TaskOutcome::NotStarted,
-            (TaskAct::Bar, None) => {
-                self.trail.note(now, format!("task {key} is barred before it began"));
-                self.errands.insert(key, Errand { ends: now, outcome: TaskOutcome::Barred, started: 0 });
-                TaskOutcome::Barred
-            }
-            (TaskAct::Bar, Some(errand)) if errand.ends > now => {
-                self.trail.note(now, format!("task {key} is barred as it runs"));
-                (errand.ends, errand.outcome) = (now, TaskOutcome::Barred);
-                TaskOutcome::Barred
-            }
-            (_, Some(errand)) if errand.ends > now => TaskOutcome::Running,
-            (_, Some(errand)) => errand.outcome.clone(),
-        }
-    }
-
-    /// G6: no undo starts while what it undoes runs or may still start.
-    fn undo_in_order(&mut self, run: &TaskRun) {
-        let Some((before, name)) = run.key.split_once("/back/") else { return };
-        let Some(first) = name.strip_suffix("-undo") else { return };
-        let key = format!("{before}/{first}");
-        let over = self.errands.get(&key).is_some_and(|errand| errand.ends <= self.now);
-        if !over {
-            self.trail.broken(self.now, "G6", format!("{} starts while {key} runs or may start", run.key));
-        }
-    }
-
     /// Forgets a workload.
     ///
     /// # Errors
@@ -300,10 +197,11 @@ impl World {
     fn pass(&mut self, to: Timestamp) {
         self.now = self.now.max(to);
         let now = self.now;
+        self.reboot_those_due();
         for site in self.sites.values_mut() {
             site.age(now);
         }
-        if self.profile == Profile::Controller {
+        if self.profile.has_controller() {
             let tracks: Vec<_> = self.sites.keys().cloned().collect();
             tracks.iter().for_each(|track| self.control(track));
         }
@@ -311,11 +209,9 @@ impl World {
 
     /// The next time at which something changes by itself.
     pub fn next_change(&self) -> Option<Timestamp> {
-        let cuts = self.faults.cuts.iter().flat_map(|(_, from, to)| [*from, *to]);
-        let outages = self.faults.outages.iter().flat_map(|(from, to)| [*from, *to]);
         let tasks = self.errands.values().map(|errand| errand.ends);
         let sites = self.sites.values().filter_map(|site| site.next_change(self.now));
-        cuts.chain(outages).chain(tasks).chain(sites).filter(|at| *at > self.now).min()
+        self.faults.changes().chain(tasks).chain(sites).filter(|at| *at > self.now).min()
     }
 
     /// The nature of a revision's instances.
@@ -327,15 +223,4 @@ impl World {
         let (least, most) = self.start;
         self.dice.millis(least, most)
     }
-}
-
-/// Whether and when a call goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Strike {
-    /// It goes well.
-    None,
-    /// Nothing was done.
-    Before,
-    /// It was done, but nobody is told.
-    After,
 }
