@@ -62,6 +62,7 @@ impl Instances for Plain {
             fence: Fence::Atomic,
             survives_engine: false,
             relaunch_adopted: false,
+            resources: true,
             tasks: false,
             hints: false,
         }
