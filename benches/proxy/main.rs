@@ -44,13 +44,14 @@ fn main() {
     println!("one core a proxy, another for instances and load; load average {}", process::load_average());
 }
 
-/// The program `deploy-proxy`, as it is released.
+/// The program `deploy-proxy` as it is shipped, or the one that `DEPLOY_PROXY` names.
 fn proxy() -> PathBuf {
     if let Some(program) = std::env::var_os("DEPLOY_PROXY") {
         return program.into();
     }
-    let built = Command::new(env!("CARGO")).args(["build", "--release", "-p", "deploy-traffic"]).status().unwrap();
+    let built =
+        Command::new(env!("CARGO")).args(["build", "--profile", "dist", "-p", "deploy-traffic"]).status().unwrap();
     assert!(built.success(), "deploy-proxy cannot be built");
     let this = std::env::current_exe().unwrap();
-    this.ancestors().nth(2).unwrap().join("deploy-proxy")
+    this.ancestors().nth(3).unwrap().join("dist/deploy-proxy")
 }

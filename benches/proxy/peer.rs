@@ -51,7 +51,7 @@ impl Kind {
         let mut peer = Peer { process, port, folder };
         match self {
             Self::Ours => {
-                peer.port = peer.tell(1, Spread::Split { from: side(1), to: side(2), split: half() }, instances).await
+                peer.port = peer.tell(1, Spread::Split { from: side(1), to: side(2), split: half() }, instances).await;
             }
             Self::Kamal => deploy_kamal(&peer, instances).await,
             _ => {}

@@ -19,8 +19,10 @@ struct Figures {
     failed: u64,
 }
 
-/// The comparisons: what, the goal against nginx, and the figure.
-const WHAT: [(&str, Goal, fn(&Figures) -> f64); 3] = [
+/// A comparison: what, the goal against nginx, and the figure.
+type Compared = (&'static str, Goal, fn(&Figures) -> f64);
+
+const WHAT: [Compared; 3] = [
     ("requests/s", Goal::AtLeast(0.9), |figures| figures.per_second),
     ("CPU per request", Goal::AtMost(1.15), |figures| figures.micros),
     ("p99", Goal::AtMost(1.2), |figures| figures.p99_ms),

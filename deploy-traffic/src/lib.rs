@@ -17,6 +17,8 @@
 //! # }
 //! ```
 //!
+//! Build the program with `cargo build --profile dist -p deploy-traffic`.
+//!
 //! # One request's way
 //!
 //! ```text
