@@ -63,9 +63,8 @@ impl Record {
         let leg = self.leg(planned, state);
         let (until, then) = match self.way {
             Way::Forward { deadline } => (state.deadline.unwrap_or(deadline), "goes back"),
-            Way::After { deadline } | Way::Back { deadline, .. } => {
-                (state.deadline.unwrap_or(deadline), "fails, and says what is where")
-            }
+            Way::After { deadline } => (state.deadline.unwrap_or(deadline), "fails, and says what is where"),
+            Way::Back { deadline, .. } => (deadline, "fails, and says what is where"),
             _ => (state.since, "nothing"),
         };
         let until = self.gate_deadline(state).unwrap_or(until);

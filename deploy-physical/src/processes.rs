@@ -159,6 +159,8 @@ impl ServiceManager for Processes {
     }
 
     async fn stop(&self, dir: &Path, grace: Duration) -> Result<()> {
+        // One that is just being started has no process yet that could be told.
+        self.started(dir).await;
         let Some(known) = self.known(dir).await? else { return Ok(()) };
         let Some(program) = &known.program else { return Ok(()) };
         let now = Timestamp::now();

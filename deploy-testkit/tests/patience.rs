@@ -96,3 +96,17 @@ fn a_stage_that_falls_out_of_settled_while_its_gate_is_asked_settles_again_and_i
         assert_eq!((asked, fell), (1, true), "{profile:?}: {}", run.world.trail.tail(80));
     }
 }
+
+#[test]
+fn a_way_back_goes_on_beyond_the_time_of_a_step_while_the_whole_of_it_has_time() {
+    for profile in Profile::ALL {
+        let mut run = serving(profile);
+        let release = made("v2", &json!({ "progress_deadline": "90s" }));
+        temper(&mut run, &release, Temper::NeverWell);
+        let (from, to) = (after(run.world.now, Duration::from_secs(93)), after(run.world.now, 4 * MINUTE));
+        run.world.faults = Faults { outages: vec![(from, to)], ..Faults::default() };
+        let status = run.deploy(release, &Script::default()).unwrap();
+        holds(&run);
+        assert_eq!(status, Status::RolledBack, "{profile:?}: {}", run.world.trail.tail(80));
+    }
+}

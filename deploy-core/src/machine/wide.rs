@@ -33,7 +33,7 @@ impl Look<'_> {
 
     fn way_late(&self) -> Vec<What> {
         let failed = |what: &str| {
-            let reason = format!("{what}; {}{}", self.unobserved_words(), self.what_is_where());
+            let reason = format!("{what}; {}{}", self.unfinished_words(), self.what_is_where());
             vec![What::Failed { reason, kind: Kind::Timeout }]
         };
         match &self.record.way {
@@ -51,9 +51,10 @@ impl Look<'_> {
         }
     }
 
-    fn unobserved_words(&self) -> String {
-        let blind = self.all_sights().filter(|sight| !sight.is_observed());
-        blind.map(|sight| format!("{} could not be observed; ", sight.name)).collect()
+    /// What every track that is not through lacks.
+    fn unfinished_words(&self) -> String {
+        let lacks = |sight: Sight<'_>| sight.unsettled_words().map(|words| format!("{}: {words}; ", sight.name));
+        self.all_sights().filter(|sight| sight.state.point != Point::Done).filter_map(lacks).collect()
     }
 
     /// What was shipped; a shipment that cannot succeed ends it while nothing was changed.
@@ -74,25 +75,23 @@ impl Look<'_> {
             .unwrap_or_default()
     }
 
-    /// After the commit, and on the way back, a late step does not stop the other tracks: they finish, then it fails.
+    /// After the commit a late step does not stop the other tracks: they finish, then it fails. On the way back only the
+    /// whole of it can be late: to fail before would help nobody.
     fn after_late(&self) -> Vec<What> {
-        let past = matches!(self.record.way, Way::After { .. } | Way::Back { .. });
-        if !past || self.record.paused.is_some() {
+        if !matches!(self.record.way, Way::After { .. }) || self.record.paused.is_some() {
             return Vec::new();
         }
         let late = |sight: &Sight<'_>| {
             sight.state.deadline.is_some_and(|deadline| self.now >= deadline) && sight.state.point != Point::Done
         };
         let Some(first) = self.all_sights().find(late) else { return Vec::new() };
-        if self
-            .all_sights()
-            .any(|sight| self.active_wave().contains(sight.name) && sight.state.point != Point::Done && !late(&sight))
-        {
+        let others = |sight: &Sight<'_>| self.active_wave().contains(sight.name) && sight.state.point != Point::Done;
+        if self.all_sights().any(|sight| others(&sight) && !late(&sight)) {
             return Vec::new();
         }
         let unsettled = first.unsettled_words().unwrap_or_else(|| "a task did not end".into());
-        let way = self.record.reason().map_or_else(|| "it is committed".to_owned(), str::to_owned);
-        let reason = format!("{way}; {} is late: {unsettled}; {}", first.name.workload, self.what_is_where());
+        let name = &first.name.workload;
+        let reason = format!("it is committed; {name} is late: {unsettled}; {}", self.what_is_where());
         vec![What::Failed { reason, kind: Kind::Timeout }]
     }
 

@@ -30,7 +30,7 @@ enum State {
 /// One life of an engine. Everything it calls is made to cross here; clones are one life.
 ///
 /// Calls that nothing was told about go on after a few milliseconds. When the boundary that was
-/// [aimed at](Self::aim) is reached, no call crosses any more: the engine stands as if its process were stopped.
+/// aimed at is reached, no call crosses any more: the engine stands as if its process were stopped.
 #[derive(Debug, Clone)]
 pub struct Life(Arc<Inner>);
 

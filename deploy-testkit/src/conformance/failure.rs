@@ -50,13 +50,13 @@ pub struct Failure {
     /// What is broken.
     pub guarantee: Guarantee,
     /// In which step.
-    pub step: String,
+    pub step: Box<str>,
     /// What the subject told or did.
-    pub told: String,
+    pub told: Box<str>,
     /// What it should have.
-    pub expected: String,
+    pub expected: Box<str>,
     /// The calls of the step with their answers, in order.
-    pub trace: Vec<String>,
+    pub trace: Box<[String]>,
     /// What the step was drawn by, where it was drawn: `DEPLOY_SEED` replays it.
     pub seed: Option<u64>,
 }
@@ -73,7 +73,7 @@ impl fmt::Display for Failure {
         if self.trace.is_empty() {
             write!(f, " nothing was called yet")?;
         }
-        for (number, line) in (1..).zip(&self.trace) {
+        for (number, line) in (1..).zip(self.trace.iter()) {
             write!(f, "\n    {number}. {line}")?;
         }
         Ok(())

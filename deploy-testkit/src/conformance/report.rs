@@ -122,10 +122,10 @@ impl Report {
         Failure {
             suite: inner.passed.suite,
             guarantee: last.map_or(Guarantee::Contract("start"), |last| last.guarantee),
-            step: last.map_or_else(|| "it starts".to_owned(), |last| last.step.clone()),
-            told: told.to_string(),
-            expected: expected.to_string(),
-            trace: inner.trace.clone(),
+            step: last.map_or("it starts", |last| &last.step).into(),
+            told: told.to_string().into(),
+            expected: expected.to_string().into(),
+            trace: inner.trace.clone().into(),
             seed: inner.seed,
         }
     }

@@ -22,11 +22,12 @@ const PORT: Guarantee =
     Guarantee::Contract("a new port that cannot be listened on is an error, and nothing has changed");
 
 type Made<R, K> = LocalBoxFuture<'static, Result<(R, K)>>;
+type Restart<R, K> = Box<dyn Fn(K) -> Made<R, K>>;
 
 /// Holds a router to the contract of [`deploy_core::Router`], as far as its capabilities go.
 pub struct Router<R, K> {
     make: Box<dyn Fn() -> Made<R, K>>,
-    restart: Option<Box<dyn Fn(K) -> Made<R, K>>>,
+    restart: Option<Restart<R, K>>,
     through: Option<Box<dyn Fn(u16) -> String>>,
     exact: bool,
 }

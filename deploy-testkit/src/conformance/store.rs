@@ -24,11 +24,12 @@ const HINTED: Guarantee = Guarantee::Contract("hints that something was written"
 const HOUR: Duration = Duration::from_secs(3600);
 
 type Made<S, K> = LocalBoxFuture<'static, Result<(S, K)>>;
+type Reopen<S, K> = Box<dyn Fn(K, Clock) -> Made<S, K>>;
 
 /// Holds a store to the contract of [`deploy_core::Store`].
 pub struct Store<S, K> {
     make: Box<dyn Fn(Clock) -> Made<S, K>>,
-    reopen: Option<Box<dyn Fn(K, Clock) -> Made<S, K>>>,
+    reopen: Option<Reopen<S, K>>,
 }
 
 impl<S, K> fmt::Debug for Store<S, K> {

@@ -17,7 +17,7 @@ pub struct SocketFigures {
     pub answered: u64,
     /// Messages sent again, after a close frame.
     pub resent: u64,
-    /// WebSockets and handshakes lost; part of [`Section::lost`].
+    /// WebSockets and handshakes lost; part of [`Section::lost`](super::Section::lost).
     pub lost: u64,
 }
 

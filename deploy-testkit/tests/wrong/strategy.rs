@@ -34,7 +34,8 @@ impl Strategy for Wrong {
                 return Ok(Stages::new().then(to(all, all, half())).then(pooled));
             }
             Self::Undecided => {
-                let stages = if ASKED.fetch_add(1, Ordering::SeqCst) % 2 == 0 { Stages::new() } else { sound() };
+                let stages =
+                    if ASKED.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) { Stages::new() } else { sound() };
                 stages.then(to(all, all, whole()))
             }
             Self::LeavesStable => return Ok(sound()),
