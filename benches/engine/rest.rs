@@ -16,7 +16,7 @@ const STATED: u64 = 2;
 pub(crate) async fn rows() -> Table {
     let ours = Ours::new().await;
     let settings = json!({ "max_surge": SURGE, "bake": "10m" });
-    let release = ours.site.release("v2", with_settings("rolling", settings));
+    let release = ours.site.release("v2", with_settings("rolling", &settings));
     let id = ours.engine.deploy(("bench", &release)).by("bench").await.unwrap();
     let settled = || async {
         let before = ours.engine.wake_ups(&id).all();

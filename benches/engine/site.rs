@@ -94,10 +94,10 @@ pub(crate) fn strategy(strategy: &str) -> StrategyRef {
         "rolling" => json!({ "max_surge": SURGE, "min_ready": min_ready }),
         _ => json!({ "scale_down_delay": "0s", "min_ready": min_ready }),
     };
-    with_settings(strategy, settings)
+    with_settings(strategy, &settings)
 }
 
-pub(crate) fn with_settings(strategy: &str, settings: Value) -> StrategyRef {
+pub(crate) fn with_settings(strategy: &str, settings: &Value) -> StrategyRef {
     serde_json::from_value(json!({ strategy: settings })).unwrap()
 }
 

@@ -111,9 +111,8 @@ impl Calls {
     /// A call that is back already, where one is.
     pub(super) fn ready(&mut self) -> Option<Done> {
         loop {
-            match self.under_way.try_join_next()? {
-                Ok(done) => return Some(done),
-                Err(_) => {}
+            if let Ok(done) = self.under_way.try_join_next()? {
+                return Some(done);
             }
         }
     }

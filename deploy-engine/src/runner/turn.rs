@@ -105,5 +105,5 @@ async fn stirred(queue: &mut Option<BoxStream<'static, DeploymentId>>, ahead: &[
             None => *queue = None,
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
