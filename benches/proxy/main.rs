@@ -40,7 +40,7 @@ fn main() {
     if wants("swaps") {
         table.append(runtime.block_on(swaps::rows(&program)));
     }
-    println!("\n{table}");
+    table.tell();
     println!("one core a proxy, another for instances and load; load average {}", process::load_average());
 }
 

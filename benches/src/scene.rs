@@ -13,7 +13,9 @@ use std::sync::Arc;
 /// A rolling update that is under way, and one look at it.
 #[derive(Debug)]
 pub struct Scene {
-    /// The record.
+    /// What happened so far, from the request on.
+    pub history: Vec<What>,
+    /// The record: the fold of it.
     pub record: Record,
     /// What is seen.
     pub seen: Seen,
@@ -52,7 +54,9 @@ impl Scene {
             now,
         };
         let plan = Arc::new(planner::plan(&planning)?);
-        let record = begun(&new, &environment, &plan, &track, now)?;
+        let history = begun(&new, &environment, &plan, &track, now).to_vec();
+        let events = (1..).zip(history.clone()).map(|(number, what)| Event { number, at: now, what });
+        let record = Record::fold(&"bench".into(), events)?;
         let instances: Vec<Instance> = observed.instances().cloned().collect();
         let folded = Folded { health: Health::Healthy, since: now, fresh: true };
         let health = instances.iter().map(|instance| (instance.id.clone(), folded)).collect();
@@ -61,7 +65,7 @@ impl Scene {
         let seen = Seen { lease, tracks: BTreeMap::from([(track.clone(), seen)]), ..Seen::default() };
         let slots =
             (0..instances.len() * 2).map(|n| Slot { id: slot(n as u32), host: "here".into(), closed: None }).collect();
-        let mut scene = Self { record, seen, track, instances, slots, now };
+        let mut scene = Self { history, record, seen, track, instances, slots, now };
         scene.catch_up();
         Ok(scene)
     }
@@ -69,6 +73,7 @@ impl Scene {
     /// Takes what one look shows into the record, so that the next look is the usual one: nothing happened.
     fn catch_up(&mut self) {
         for what in deploy_core::machine::reconcile(&self.record, &self.seen, self.now).events {
+            self.history.push(what.clone());
             self.record.apply(&Event { number: self.record.version + 1, at: self.now, what });
         }
     }
@@ -111,10 +116,10 @@ fn begun(
     plan: &Arc<deploy_core::Plan>,
     track: &TrackRef,
     now: Timestamp,
-) -> Result<Record> {
+) -> [What; 7] {
     let request = Box::new(Request::new(release.clone(), environment.clone()));
     let deadline = deploy_core::time::after(now, plan.deadline);
-    let events = [
+    [
         What::Requested { request, actor: Actor::new("bench") },
         What::PendingUntil { deadline },
         What::Claimed { epoch: 1, tracks: vec![track.clone()], renewed: None },
@@ -122,7 +127,5 @@ fn begun(
         What::Fenced { track: track.clone() },
         What::Started { plan: plan.clone(), deadline },
         What::Prepared { track: track.clone() },
-    ];
-    let events = (1..).zip(events).map(|(number, what)| Event { number, at: now, what });
-    Record::fold(&"bench".into(), events)
+    ]
 }

@@ -1,6 +1,7 @@
 //! One table of what was measured, each figure beside its goal.
 
 use std::fmt;
+use std::io::Write as _;
 
 /// What a figure is to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -109,6 +110,19 @@ impl Table {
     /// Adds the rows of another.
     pub fn append(&mut self, other: Self) {
         self.0.extend(other.0);
+    }
+
+    /// Prints it. Where the variable `DEPLOY_BENCH_ROWS` names a file, its rows are added there too, a line for each, its
+    /// cells between tabs: so one table is made of what several programs measure.
+    #[expect(clippy::print_stdout, reason = "a benchmark prints")]
+    pub fn tell(&self) {
+        println!("\n{self}");
+        let Some(path) = std::env::var_os("DEPLOY_BENCH_ROWS") else { return };
+        let lines: String = self.0.iter().map(|row| row.cells().join("\t") + "\n").collect();
+        let file = std::fs::File::options().create(true).append(true).open(path);
+        if let Err(error) = file.and_then(|mut file| file.write_all(lines.as_bytes())) {
+            println!("the rows could not be written: {error}");
+        }
     }
 
     /// The rows.

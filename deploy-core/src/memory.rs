@@ -27,6 +27,8 @@ pub struct Memory {
 struct Inner {
     latest: Timestamp,
     deployments: BTreeMap<DeploymentId, Kept>,
+    /// The deployments of each scope, the oldest first.
+    scopes: BTreeMap<Scope, Vec<DeploymentId>>,
     leases: BTreeMap<Scope, Held>,
     watchers: Vec<mpsc::UnboundedSender<DeploymentId>>,
 }
@@ -65,6 +67,11 @@ impl Inner {
         self.deployments.get(id).ok_or_else(|| unknown(id))
     }
 
+    /// The deployments of a scope, the oldest first.
+    fn of_scope(&self, scope: &Scope) -> impl Iterator<Item = &Kept> {
+        self.scopes.get(scope).into_iter().flatten().filter_map(|id| self.deployments.get(id))
+    }
+
     fn tell(&mut self, id: &DeploymentId) {
         self.watchers.retain(|watcher| watcher.unbounded_send(id.clone()).is_ok());
     }
@@ -91,6 +98,12 @@ impl Summary {
 }
 
 impl Filter {
+    /// The one scope that it is about, where it is about one.
+    fn scope(&self) -> Option<Scope> {
+        let (application, environment) = (self.application.clone()?, self.environment.clone()?);
+        Some(Scope { application, environment })
+    }
+
     /// Whether a deployment fits.
     pub fn takes(&self, summary: &Summary) -> bool {
         self.application.as_ref().is_none_or(|name| *name == summary.scope.application)
@@ -112,8 +125,7 @@ impl Store for Memory {
             return Creation::existing(&kept.record, request);
         }
         let scope = request.scope();
-        let busy =
-            inner.deployments.values().find(|kept| kept.record.scope == scope && !kept.record.status().is_final());
+        let busy = inner.of_scope(&scope).find(|kept| !kept.record.status().is_final());
         if let (Some(busy), OnBusy::Refuse) = (busy, request.on_busy) {
             return Err(Error::busy(&busy.record.id, &scope));
         }
@@ -124,6 +136,7 @@ impl Store for Memory {
         inner
             .deployments
             .insert(id.clone(), Kept { order, record: record.clone(), events: vec![event], signals: Vec::new() });
+        inner.scopes.entry(scope).or_default().push(id.clone());
         inner.tell(id);
         Ok(Creation::New(Box::new(record)))
     }
@@ -161,12 +174,13 @@ impl Store for Memory {
 
     async fn list(&self, filter: &Filter) -> Result<Vec<Summary>> {
         let inner = self.lock();
-        let mut fitting: Vec<_> =
-            inner.deployments.values().map(|kept| (kept.order, Summary::of(&kept.record))).collect();
-        fitting.retain(|(_, summary)| filter.takes(summary));
-        fitting.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
-        fitting.truncate(filter.limit.unwrap_or(usize::MAX));
-        Ok(fitting.into_iter().map(|(_, summary)| summary).collect())
+        let mut fitting: Vec<_> = match filter.scope() {
+            Some(scope) => inner.of_scope(&scope).collect(),
+            None => inner.deployments.values().collect(),
+        };
+        fitting.sort_by_key(|kept| std::cmp::Reverse(kept.order));
+        let summaries = fitting.into_iter().map(|kept| Summary::of(&kept.record));
+        Ok(summaries.filter(|summary| filter.takes(summary)).take(filter.limit.unwrap_or(usize::MAX)).collect())
     }
 
     async fn events(&self, id: &DeploymentId, after: u64) -> Result<Vec<Event>> {

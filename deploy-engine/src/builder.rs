@@ -2,6 +2,7 @@
 
 use crate::engine::{Core, Engine, Judges};
 use crate::gates::Gates;
+use crate::hints::Hints;
 use crate::layers::{Retry, Timeout};
 use crate::lease::Leases;
 use crate::notifier::Told;
@@ -210,6 +211,7 @@ impl Builder {
         let holder = format!("{}/{}", self.name, uuid::Uuid::now_v7());
         let core = Core {
             leases: Leases::new(store.clone(), holder, self.ttl),
+            hints: Hints::begin(store.as_ref()),
             store,
             targets: by_name("target", self.targets)?.into_iter().map(|(name, one)| (name, layered(one))).collect(),
             strategies: self.strategies,

@@ -2,6 +2,7 @@
 
 use crate::builder::{Builder, Checks};
 use crate::gates::Gates;
+use crate::hints::Hints;
 use crate::lease::Leases;
 use crate::missing::Missing;
 use crate::notifier::Told;
@@ -40,6 +41,7 @@ pub struct Engine {
 /// What all parts of an engine share.
 pub(crate) struct Core {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) hints: Hints,
     pub(crate) targets: BTreeMap<Name, Arc<dyn Deployer>>,
     pub(crate) strategies: Arc<dyn Strategies>,
     pub(crate) gates: Gates,

@@ -34,6 +34,7 @@ mod builder;
 mod deploy;
 mod engine;
 mod gates;
+mod hints;
 mod history;
 mod layers;
 mod lease;

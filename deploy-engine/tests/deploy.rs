@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use common::{Lossy, Sick, Tiny, blue_green, builder, memory, release, release_of, revision, rolling, until};
 use deploy_core::{
     Capabilities, Decision, Deployer, Event, Figures, Gate, GateAsk, GateSpec, Kind, MetricSource, Notifier, Observed,
-    OnBusy, Order, Record, Release, Result, Side, Source, Status, Store as _, Timestamp, Token, TrackRef, Turn,
+    OnBusy, Order, Probe, Record, Release, Result, Side, Source, Status, Store as _, Timestamp, Token, TrackRef, Turn,
     Workload,
 };
 use deploy_engine::Wake;
@@ -379,6 +379,19 @@ async fn nothing_but_its_causes_wakes_it() {
     engine.pause(&id).by("ann").await.unwrap();
     until(async || engine.get(&id).await.unwrap().status() == Status::Paused).await;
     assert_eq!(engine.wake_ups(&id).by(Wake::Signal), quiet.by(Wake::Signal) + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_come_together_are_taken_in_by_one_look() {
+    let (store, tiny) = (memory(), Tiny::new());
+    let engine = builder(&store, &tiny).build().await.unwrap();
+    let mut web = Workload::new(Source::Image("shop/web:1".into()));
+    (web.replicas, web.health) = (10, Some(Probe::http("/healthz")));
+    web.ports.insert("http".parse().unwrap(), 8080);
+    let id = engine.deploy(("production", &release_of("1", "rolling".into(), web))).await.unwrap();
+    assert_eq!(engine.wait(&id).await.unwrap().status(), Status::Completed);
+    let woken = engine.wake_ups(&id);
+    assert!(woken.by(Wake::Probe) <= 3, "ten instances, all asked at the same moment: {woken:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "a command speaks to people")]
 
+mod bench;
 mod checks;
 mod deny;
 mod examples;
@@ -9,6 +10,7 @@ mod floors;
 mod fuzz;
 mod mutants;
 mod needs;
+mod paper;
 mod place;
 mod report;
 mod soak;
@@ -24,6 +26,7 @@ const HELP: &str = "\
 cargo xtask test    all tests: unit, integration, live ones that can run here, doctests, examples
 cargo xtask soak    the long form; writes docs/reports/soak-<time>.md   [DEPLOY_SEED=n repeats one]
 cargo xtask fuzz    the fuzzing of the soak, alone             [DEPLOY_FUZZ_SECONDS=n for each target; 1800]
+cargo xtask bench   every figure beside its goal, in one table; writes docs/reports/bench-<time>.md   [or those parts alone]
 cargo xtask ci      test, and before it formatting, lints, docs, floors, licences, bans, sources, advisories
 cargo xtask mutants each guard taken away in turn: the test that caught it [or those whose guard contains the words]
 cargo xtask floors  who may know whom, alone: seconds
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         "soak" => soak::all(&place, &mut report),
         "mutants" => mutants::try_all(&place, &mut report, std::env::args().nth(2).as_deref()),
         "fuzz" => fuzz::all(&place, &mut report),
+        "bench" => bench::all(&place, &mut report, &std::env::args().skip(2).collect::<Vec<_>>()),
         "floors" => floors::all(&place, &mut report),
         "ci" => {
             checks::all(&place, &mut report);

@@ -108,6 +108,15 @@ impl Calls {
         }
     }
 
+    /// A call that is back already, where one is.
+    pub(super) fn ready(&mut self) -> Option<Done> {
+        loop {
+            if let Ok(done) = self.under_way.try_join_next()? {
+                return Some(done);
+            }
+        }
+    }
+
     /// Ends in good order: waits for calls at most so long, then drops them.
     pub(super) async fn end(&mut self, grace: Duration) {
         let all = async { while self.under_way.join_next().await.is_some() {} };

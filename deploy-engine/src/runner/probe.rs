@@ -234,7 +234,8 @@ impl Session {
         asked.fold.sample(now, answer.unwrap_or_default());
         let folded = self.record.settle_health(track, instance, asked.fold.folded());
         let seen = self.seen.tracks.get_mut(track);
-        let Some(known) = seen.and_then(|seen| seen.health.get_mut(instance)) else { return true };
+        // Who is not seen decides nothing: what it said is folded in when it is.
+        let Some(known) = seen.and_then(|seen| seen.health.get_mut(instance)) else { return false };
         let news = *known != folded;
         *known = folded;
         news

@@ -74,7 +74,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) async fn open(runner: &Runner, held: &Arc<Held>) -> Result<Self> {
         let store = &runner.core.store;
-        let watch = store.watch();
+        let watch = runner.core.hints.of(&runner.id);
         let record = Arc::new(store.load(&runner.id).await?);
         Ok(Self {
             core: runner.core.clone(),
@@ -208,6 +208,10 @@ impl Session {
             }
         }
         while let Some(Some(())) = futures::FutureExt::now_or_never(self.hints.next()) {}
+        // One look takes in all that came back: each by itself would hold up the others for as long as a look takes.
+        while let Some(done) = self.calls.ready() {
+            self.absorb(done);
+        }
         Some(cause)
     }
 
@@ -257,7 +261,7 @@ impl Session {
 }
 
 /// A hint of the store about one deployment; without hints, a tick.
-async fn own(watch: &mut Option<BoxStream<'static, DeploymentId>>, id: &DeploymentId) {
+pub(super) async fn own(watch: &mut Option<BoxStream<'static, DeploymentId>>, id: &DeploymentId) {
     loop {
         let Some(hints) = watch else { return sleep(SIGNALS).await };
         match hints.next().await {

@@ -1,10 +1,10 @@
 //! Waiting for its turn: one active deployment for each scope, so many at once in all.
 
-use super::session::Session;
+use super::session::{Session, own};
 use super::wake::Wake;
 use deploy_core::machine::{self, Claim, Effect, Seen};
 use deploy_core::{Ask, DeploymentId, Filter, OnBusy, Result, What};
-use futures::stream::StreamExt as _;
+use futures::stream::{BoxStream, StreamExt as _};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
@@ -18,8 +18,14 @@ impl Session {
     /// Waits until nobody is ahead and there is a place. None: it has ended, or the engine is shut down.
     pub(super) async fn turn(&mut self) -> Result<Option<OwnedSemaphorePermit>> {
         let mut place = std::pin::pin!(self.core.places.clone().acquire_owned());
+        let mut queue = None;
         loop {
-            let ahead = self.ahead().await?;
+            let mut ahead = self.ahead().await?;
+            if queue.is_none() && !ahead.is_empty() {
+                // Listened to before it is asked again, so that no end of one ahead is missed.
+                queue = self.core.store.watch();
+                ahead = self.ahead().await?;
+            }
             self.supersede(&ahead).await?;
             let until = self.stand_by().await?;
             if self.record.way.is_ended() {
@@ -30,7 +36,8 @@ impl Session {
                 biased;
                 () = ending.cancelled() => return Ok(None),
                 place = &mut place, if ahead.is_empty() => return Ok(place.ok()),
-                () = self.stirred(&ahead) => {}
+                () = own(&mut self.watch, &self.id), if self.watch.is_some() => {}
+                () = stirred(&mut queue, &ahead) => {}
                 () = sleep_until(until) => {}
             }
             self.count(Wake::Turn);
@@ -87,15 +94,16 @@ impl Session {
         let most = Instant::now() + if self.watch.is_some() { HINTED } else { UNHINTED };
         Ok(due.min().map_or(most, |at| at.min(most)))
     }
+}
 
-    /// Something was written about this deployment or one that is ahead.
-    async fn stirred(&mut self, ahead: &[DeploymentId]) {
-        let Some(hints) = &mut self.watch else { return std::future::pending().await };
-        while let Some(id) = hints.next().await {
-            if id == self.id || ahead.contains(&id) {
-                return;
-            }
+/// Something was written about one that is ahead.
+async fn stirred(queue: &mut Option<BoxStream<'static, DeploymentId>>, ahead: &[DeploymentId]) {
+    while let Some(hints) = queue {
+        match hints.next().await {
+            Some(id) if ahead.contains(&id) => return,
+            Some(_) => {}
+            None => *queue = None,
         }
-        self.watch = None;
     }
+    std::future::pending::<()>().await;
 }

@@ -43,7 +43,7 @@ impl Sqlite {
         by: impl Executor<'c, Database = Db>,
         id: &DeploymentId,
     ) -> Result<Record> {
-        let cached = locked(&self.0.cache).get(id);
+        let cached = self.cached(id);
         let after = cached.as_ref().map_or(0, |record| record.version);
         let events = self.events_by(by, id, after).await?;
         let record = match cached {
@@ -53,6 +53,11 @@ impl Sqlite {
         };
         locked(&self.0.cache).put(record.clone());
         Ok(record)
+    }
+
+    /// The record as it was used last; it may be behind the file.
+    pub(super) fn cached(&self, id: &DeploymentId) -> Option<Record> {
+        locked(&self.0.cache).get(id)
     }
 
     fn continued(&self, mut record: Record, events: &[Event]) -> Result<Record> {

@@ -60,7 +60,10 @@ impl Store for Sqlite {
         if head.version != version {
             return Err(Error::moved_on(id, version, head.version));
         }
-        let mut record = self.record_by(&mut write.connection, id).await?;
+        let mut record = match self.cached(id).filter(|record| record.version == version) {
+            Some(record) => record,
+            None => self.record_by(&mut write.connection, id).await?,
+        };
         let numbered = (version + 1..).zip(events).map(|(number, what)| Event { number, at, what });
         let numbered: Vec<Event> = numbered.collect();
         for event in &numbered {

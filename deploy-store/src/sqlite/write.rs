@@ -32,9 +32,11 @@ impl Sqlite {
             None => self.writing().await?,
         };
         let failed = |error| self.failed(error);
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.map_err(failed)?;
-        let latest: String =
-            sqlx::query_scalar("SELECT latest FROM meta").fetch_one(&mut connection).await.map_err(failed)?;
+        // Each question is a way to the connection's thread and back, which costs more than the question.
+        let latest: String = sqlx::query_scalar("BEGIN IMMEDIATE; SELECT latest FROM meta")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(failed)?;
         let now = self.at_least(self.time(&latest)?);
         Ok(Write { store: self, connection, now, slot })
     }
@@ -51,8 +53,7 @@ impl Sqlite {
 impl Write<'_> {
     pub(super) async fn commit(mut self) -> Result<()> {
         let now = self.now.to_string();
-        self.run(sqlx::query("UPDATE meta SET latest = ?").bind(now)).await?;
-        self.run(sqlx::query("COMMIT")).await?;
+        self.run(sqlx::query("UPDATE meta SET latest = ?; COMMIT").bind(now)).await?;
         *self.slot = Some(self.connection);
         Ok(())
     }

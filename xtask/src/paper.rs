@@ -1,0 +1,60 @@
+//! What a run writes down in `docs/reports`.
+
+use crate::place::Place;
+use std::fs;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A page about one run.
+#[derive(Debug)]
+pub(crate) struct Paper {
+    kind: &'static str,
+    /// When the run began, in seconds since 1970.
+    pub(crate) begun: u64,
+}
+
+impl Paper {
+    /// Of a run that begins now: `soak` for `soak-<time>.md`.
+    pub(crate) fn begin(kind: &'static str) -> Self {
+        Self { kind, begun: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() }
+    }
+
+    /// The lines about when, what and where: the time, the commit, the machine.
+    pub(crate) fn head(&self, place: &Place) -> String {
+        let told = |program: &str, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).current_dir(&place.root).output();
+            output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+        };
+        let dirty = if told("git", &["status", "--porcelain"]).is_empty() { "" } else { ", with changes" };
+        format!(
+            "* begun: {}\n* commit: {}{dirty}\n* machine: {}\n",
+            told("date", &["-u", "-d", &format!("@{}", self.begun), "+%Y-%m-%dT%H:%M:%SZ"]),
+            told("git", &["rev-parse", "HEAD"]),
+            machine(),
+        )
+    }
+
+    /// Writes it, and says where it is.
+    pub(crate) fn write(&self, place: &Place, page: &str) {
+        let folder = place.root.join("docs/reports");
+        let path = folder.join(format!("{}-{}.md", self.kind, self.begun));
+        match fs::create_dir_all(&folder).and_then(|()| fs::write(&path, page)) {
+            Ok(()) => println!("report: {}", path.display()),
+            Err(error) => println!("the report could not be written to {}: {error}", path.display()),
+        }
+    }
+}
+
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total =
+        memory.lines().next().and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<u64>().ok());
+    format!("{cores} cores, {} MiB, {}", total.unwrap_or(0) / 1024, std::env::consts::ARCH)
+}
+
+/// The load of the machine: 1, 5 and 15 minutes.
+pub(crate) fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
