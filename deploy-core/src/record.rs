@@ -162,6 +162,13 @@ pub enum Point {
     Done,
 }
 
+impl Point {
+    /// Whether a stage is under way, and its deadline counts: it has begun, and no gate is asked that has its own.
+    pub(crate) fn is_under_way(self) -> bool {
+        self > Self::Idle && self < Self::Gate
+    }
+}
+
 /// What a judge said so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judged {

@@ -211,7 +211,9 @@ impl Record {
     /// Deadlines move by the time the pause lasted; a stage that was late already has the whole of its own again, and
     /// the most of these is returned.
     fn resume_tracks(&mut self, pause: &Pause, at: Timestamp) -> Duration {
-        let late = |state: &TrackState| state.deadline.is_some_and(|deadline| deadline <= pause.since);
+        let late = |state: &TrackState| {
+            state.point.is_under_way() && state.deadline.is_some_and(|deadline| deadline <= pause.since)
+        };
         let late: BTreeMap<_, _> = self
             .tracks
             .iter()

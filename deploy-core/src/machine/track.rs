@@ -248,7 +248,7 @@ impl<'a> Sight<'a> {
     /// The stage's deadline; it needs no platform to pass.
     fn late(self) -> Vec<What> {
         let over = |deadline: Timestamp| self.look.now >= deadline;
-        let due = self.state.point > Point::Idle && self.state.point < Point::Gate && self.record().paused.is_none();
+        let due = self.state.point.is_under_way() && self.record().paused.is_none();
         if !due || !self.is_forward() || !self.state.deadline.is_some_and(over) {
             return Vec::new();
         }

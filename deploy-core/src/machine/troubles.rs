@@ -61,7 +61,7 @@ impl Sight<'_> {
             && self.record().paused.is_none()
             && self.state.touched
             && self.state.grip == Grip::Held
-            && (Point::Before(0)..Point::Gate).contains(&self.state.point);
+            && self.state.point.is_under_way();
         let stands_still = under_way && !self.state.troubles.is_empty() && (self.awaits_task() || !self.is_settled());
         let retried = |(_, trouble): &&(Timestamp, Trouble)| trouble.disposition() == Disposition::Retry;
         self.state.troubles.values().filter(move |_| stands_still).filter(retried)
