@@ -18,15 +18,20 @@ const FLAGS: &str = "--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cll
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
-/// Runs every target, one after the other.
-pub(crate) fn all(place: &Place, report: &mut Report) {
+/// Runs the targets that are asked for, or all, one after the other.
+pub(crate) fn all(place: &Place, report: &mut Report, asked: &[String]) {
     let compiler = step::run(place, Command::new("c++").arg("--version"), BUILD);
     if !compiler.success {
         return report.not_run("fuzzing", "this machine has no C++ compiler, which libFuzzer is built by");
     }
     let Some(driver) = built(place, report) else { return };
     let seconds = std::env::var("DEPLOY_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(HALF_AN_HOUR);
-    for target in targets(place) {
+    let targets = targets(place);
+    if let Some(name) = asked.iter().find(|name| !targets.contains(name)) {
+        return report
+            .broken("fuzzing", &format!("there is no target `{name}`: the targets are {}", targets.join(", ")));
+    }
+    for target in targets.into_iter().filter(|target| asked.is_empty() || asked.contains(target)) {
         run(place, report, &driver, &target, seconds);
     }
 }

@@ -24,11 +24,13 @@ use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo xtask test    all tests: unit, integration, live ones that can run here, doctests, examples
-cargo xtask soak    the long form; writes docs/reports/soak-<time>.md   [DEPLOY_SEED=n repeats one]
-cargo xtask fuzz    the fuzzing of the soak, alone             [DEPLOY_FUZZ_SECONDS=n for each target; 1800]
+cargo xtask soak    the long form: tests, seeds, chaos, kills, quickstarts, fuzz [or those parts alone; DEPLOY_SEED=n repeats];
+                    each writes docs/reports/soak-<part>-<time>.md
+cargo xtask fuzz    the fuzzing of the soak, or those targets alone   [DEPLOY_FUZZ_SECONDS=n for each target; 1800]
 cargo xtask bench   every figure beside its goal, in one table; writes docs/reports/bench-<time>.md   [or those parts alone]
 cargo xtask ci      test, and before it formatting, lints, docs, floors, licences, bans, sources, advisories
-cargo xtask mutants each guard taken away in turn: the test that caught it [or those whose guard contains the words]
+cargo xtask mutants each guard taken away in turn: the test that caught it [or those whose guard contains the words];
+                    writes docs/reports/mutants-<time>.md
 cargo xtask floors  who may know whom, alone: seconds
 
 The last line of each is `N passed, M failed`. With CI=true a suite that could not run counts as failed.
@@ -37,14 +39,17 @@ DEPLOY_CACHE  where tools are kept between runs; default ~/.cache/deploy
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
+    let rest: Vec<_> = std::env::args().skip(2).collect();
     let place = Place::here();
     let mut report = Report::default();
     match command.as_str() {
         "test" => tests::all(&place, &mut report),
-        "soak" => soak::all(&place, &mut report),
-        "mutants" => mutants::try_all(&place, &mut report, std::env::args().nth(2).as_deref()),
-        "fuzz" => fuzz::all(&place, &mut report),
-        "bench" => bench::all(&place, &mut report, &std::env::args().skip(2).collect::<Vec<_>>()),
+        "soak" => soak::all(&place, &mut report, &rest),
+        "mutants" => paper::written(&place, &mut report, "mutants", |report, _| {
+            mutants::try_all(&place, report, &rest.join(" "));
+        }),
+        "fuzz" => paper::written(&place, &mut report, "soak-fuzz", |report, _| fuzz::all(&place, report, &rest)),
+        "bench" => bench::all(&place, &mut report, &rest),
         "floors" => floors::all(&place, &mut report),
         "ci" => {
             checks::all(&place, &mut report);

@@ -53,7 +53,7 @@ struct Mutant {
 }
 
 /// Tries all, or those whose guard contains some words, and tells which test caught each.
-pub(crate) fn try_all(place: &Place, report: &mut Report, words: Option<&str>) {
+pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
     let tree = place.target.join("mutants/tree");
     let mutants = match prepare(place, &tree) {
         Ok(mutants) => mutants,
@@ -63,7 +63,7 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: Option<&str>) {
         let name = format!("{package} {test} without a mutant");
         report.check(place, &name, &mut run(place, &tree, package, test), BUILD).success
     });
-    let wanted = |mutant: &Mutant| whole && words.is_none_or(|words| mutant.guard.contains(words));
+    let wanted = |mutant: &Mutant| whole && mutant.guard.contains(words);
     heading("mutants");
     for (number, mutant) in mutants.iter().enumerate().filter(|(_, mutant)| wanted(mutant)) {
         attempt(place, report, &tree, number + 1, mutant);

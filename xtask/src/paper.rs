@@ -1,22 +1,40 @@
 //! What a run writes down in `docs/reports`.
 
 use crate::place::Place;
+use crate::report::Report;
 use std::fs;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Runs something that is told the seconds since 1970, writes down how it went and what it measured, and adds it to the whole.
+pub(crate) fn written(place: &Place, whole: &mut Report, kind: &str, run: impl FnOnce(&mut Report, u64)) {
+    let (paper, mut report) = (Paper::begin(kind), Report::default());
+    run(&mut report, paper.begun);
+    let seed = std::env::var("DEPLOY_SEED").unwrap_or_else(|_| paper.begun.to_string());
+    let mut page = format!("# {kind}\n\n{}* seed: {seed}\n* result: {}\n", paper.head(place), report.line(place.ci));
+    page.extend(report.failures().iter().map(|name| format!("* failed: {name}\n")));
+    page.extend(report.left_out().map(|what| format!("* not run: {what}\n")));
+    page += "\n## Figures\n\n";
+    page.extend(report.figures.iter().map(|figure| format!("* {figure}\n")));
+    paper.write(place, &page);
+    whole.add(report);
+}
+
 /// A page about one run.
 #[derive(Debug)]
 pub(crate) struct Paper {
-    kind: &'static str,
+    kind: String,
     /// When the run began, in seconds since 1970.
     pub(crate) begun: u64,
 }
 
 impl Paper {
     /// Of a run that begins now: `soak` for `soak-<time>.md`.
-    pub(crate) fn begin(kind: &'static str) -> Self {
-        Self { kind, begun: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() }
+    pub(crate) fn begin(kind: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            begun: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        }
     }
 
     /// The lines about when, what and where: the time, the commit, the machine.

@@ -96,6 +96,15 @@ impl Report {
         self.notes.push(format!("{name}: {why}"));
     }
 
+    /// Takes in what another one tells.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.tally += other.tally;
+        self.failures.extend(other.failures);
+        self.not_run.extend(other.not_run);
+        self.notes.extend(other.notes);
+        self.figures.extend(other.figures);
+    }
+
     /// What failed, in words.
     pub(crate) fn failures(&self) -> &[String] {
         &self.failures
