@@ -71,6 +71,9 @@ pub struct Capabilities {
     pub resources: bool,
     /// Can make an autoscaler follow the traffic.
     pub autoscaler: bool,
+    /// Runs as many of a serverless workload as its requests need, none too, and counts its revision in their stead.
+    #[serde(default)]
+    pub scales_to_zero: bool,
     /// Who probes.
     pub prober: Prober,
     /// How long a change of traffic takes to reach every request, where the evidence is less than the data plane.
@@ -98,6 +101,7 @@ impl Capabilities {
             tasks: true,
             resources: true,
             autoscaler: false,
+            scales_to_zero: false,
             prober: Prober::Engine,
             propagation: Duration::ZERO,
         }

@@ -63,7 +63,7 @@ impl fmt::Display for Count {
             Self::Share(share) if share.is_whole() => "all".to_owned(),
             Self::Share(share) => format!("{share} of them"),
             Self::AtLeast(n) => format!("{n} or more"),
-            Self::Platform => "as the platform likes".to_owned(),
+            Self::Platform => "its own count".to_owned(),
         };
         f.pad(&text)
     }

@@ -32,6 +32,10 @@ pub enum Running {
 }
 
 /// Numbers of one side, as a platform with a controller of its own gives them.
+///
+/// Of a serverless workload the revision is what is counted, however many instances run of it: `ordered` and `total` are 1
+/// while it is there, `ready` is 1 while a request to it would be answered, from none too. `terminating`
+/// counts instances, and only once their revision is gone: before, they come and go as the platform likes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// What its controller was told and has taken in.

@@ -36,7 +36,7 @@ pub struct OrderSide {
     pub side: Side,
     /// What its instances are made from; absent for what ran before we came.
     pub spec: Option<Arc<InstanceSpec>>,
-    /// How many there are to be.
+    /// How many there are to be; of a serverless workload 1 where its revision is to be there.
     pub count: u32,
     /// An autoscaler lives above `count`: more than `count` is right too, and its minimum is held there.
     pub at_least: bool,

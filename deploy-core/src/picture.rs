@@ -1,7 +1,7 @@
 //! A plan as a table that a person can read.
 
 use crate::orders::{Frame, Standing, Taken, bounds, divide};
-use crate::{Back, Evidence, Plan, PlanStage, Track, TrackRef, Traffic, time};
+use crate::{Back, Count, Evidence, Plan, PlanStage, Track, TrackRef, Traffic, time};
 use std::fmt;
 
 const HEAD: [&str; 9] = ["", "stable", "candidate", "traffic", "ready", "known by", "holds", "until", "way back"];
@@ -71,10 +71,12 @@ fn stage_row(track: &Track, stage: &PlanStage, number: usize, before: bool, stan
     let name = if step.name.is_empty() { "a stage" } else { &step.name };
     let from = if stage.from.is_some() { step.desired.stable.of(taken.from) } else { 0 };
     let to = if stage.to.is_some() { taken.candidate(step.desired.candidate) } else { 0 };
+    let serverless = track.parties().filter_map(|party| party.revision.spec.as_ref()).any(|spec| spec.is_serverless());
+    let shown = |count: u32| if serverless && count > 0 { Count::Platform.to_string() } else { count.to_string() };
     let row = vec![
         format!("  {number} {name}"),
-        from.to_string(),
-        to.to_string(),
+        shown(from),
+        shown(to),
         step.desired.traffic.to_string(),
         format!("{}..{}", limits.floor, limits.ceiling),
         known_by(track),

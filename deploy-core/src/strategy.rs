@@ -21,11 +21,8 @@ pub struct Change<'a> {
 
 impl Change<'_> {
     /// The workload's whole count: every instance of it, or the platform's own business where that scales to zero.
-    pub const fn count(&self) -> Count {
-        match self.workload.kind {
-            crate::WorkloadKind::Serverless => Count::Platform,
-            _ => Count::ALL,
-        }
+    pub fn count(&self) -> Count {
+        if self.workload.is_serverless() { Count::Platform } else { Count::ALL }
     }
 
     /// Whether requests are routed to it.
@@ -48,8 +45,8 @@ impl Change<'_> {
     }
 
     /// An amount of the workload's count as asked for.
-    pub const fn amount(&self, amount: Amount) -> u32 {
-        amount.up(self.workload.replicas)
+    pub fn amount(&self, amount: Amount) -> u32 {
+        amount.up(self.workload.count())
     }
 }
 

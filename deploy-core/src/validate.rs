@@ -89,7 +89,9 @@ impl Spec {
 impl Workload {
     /// Checks that everything makes sense; `at` is the path of the workload's key.
     fn validate(&self, at: &str) -> Result<()> {
-        if self.replicas == 0 && self.kind != crate::WorkloadKind::Serverless {
+        if self.is_serverless() {
+            self.is_left_to_the_platform(at)?;
+        } else if self.replicas == 0 {
             return Err(Error::at(
                 format!("{at}.replicas"),
                 "0 replicas serve nobody: use 1 or more, or remove the workload",
@@ -112,6 +114,21 @@ impl Workload {
         self.source_fits(at)?;
         self.environment_fits(at)?;
         self.health.as_ref().map_or(Ok(()), |probe| self.probe_fits(probe, at))
+    }
+
+    /// A serverless workload says nothing of how many there are.
+    fn is_left_to_the_platform(&self, at: &str) -> Result<()> {
+        if self.is_exclusive() {
+            let message = "how many run of a `serverless` workload is the platform's own business, also while one takes \
+                the place of another: it cannot be exclusive";
+            return Err(Error::at(format!("{at}.exclusive"), message));
+        }
+        if self.replicas > 1 {
+            let message = "how many run of a `serverless` workload is the platform's own business: leave `replicas` out, \
+                or give it another kind";
+            return Err(Error::at(format!("{at}.replicas"), message));
+        }
+        Ok(())
     }
 
     fn ports_fit(&self, at: &str) -> Result<()> {

@@ -117,6 +117,7 @@ impl Checked<'_> {
         self.deadline_suffices(lines.len())?;
         self.slots_suffice(&lines, taken, &standing)?;
         self.exclusive_stays_so(&lines)?;
+        self.serverless_stays_so(&lines)?;
         self.placed()?;
         let mut standing = standing;
         for line in &lines {
@@ -282,6 +283,17 @@ impl Checked<'_> {
         if !budget.max_surge.is_none() || !budget.max_failed.is_none() {
             return Err(Error::invalid(
                 "an exclusive workload takes no surge and no failed: use max_surge 0, max_unavailable 1, max_failed 0",
+            ));
+        }
+        Ok(())
+    }
+
+    /// A revision whose count is the platform's own is there or is not.
+    fn serverless_stays_so(&self, lines: &[OrderLine]) -> Result<()> {
+        let spec = self.track.candidate.as_ref().and_then(|party| party.revision.spec.as_ref());
+        if spec.is_some_and(|spec| spec.is_serverless()) && lines.iter().any(|line| line.from > 1 || line.to > 1) {
+            return Err(Error::invalid(
+                "how many run of a serverless workload is the platform's own business, the step gives a number: use `Change::count`",
             ));
         }
         Ok(())

@@ -25,7 +25,7 @@ pub enum WorkloadKind {
     StaticSite,
     /// Any container.
     Container,
-    /// Scales to zero by itself.
+    /// Scales to zero by itself: how many run is the platform's own business, and its revision is what is counted.
     Serverless,
     /// A kind of one's own, by its name.
     #[serde(untagged)]
@@ -161,6 +161,11 @@ impl InstanceSpec {
     /// The routed port's name and number.
     pub fn routed_port(&self) -> Option<(&Name, u16)> {
         routed_port(&self.ports)
+    }
+
+    /// Whether how many run is the platform's own business, and the revision is what is counted.
+    pub fn is_serverless(&self) -> bool {
+        self.kind == WorkloadKind::Serverless
     }
 }
 
@@ -331,6 +336,16 @@ impl Workload {
     /// Whether at most one instance may be there at a time.
     pub fn is_exclusive(&self) -> bool {
         self.exclusive.unwrap_or(self.kind == WorkloadKind::Database)
+    }
+
+    /// Whether how many run is the platform's own business.
+    pub fn is_serverless(&self) -> bool {
+        self.kind == WorkloadKind::Serverless
+    }
+
+    /// How many the engine counts: the replicas, or 1 where its revision is what is counted.
+    pub fn count(&self) -> u32 {
+        if self.is_serverless() { 1 } else { self.replicas }
     }
 
     /// What one instance is made from.

@@ -312,15 +312,3 @@ fn what_ran_before_we_came_and_cannot_be_started_again_is_kept_until_the_commit(
     assert!(refused.message().contains("could not be started again on the way back"), "{refused}");
     assert!(planned(&new, &[], canary(), &Capabilities::all(), &runs()).is_ok());
 }
-
-#[test]
-fn a_count_that_is_the_platforms_own_is_refused_and_not_done_otherwise() {
-    let mut serverless = spec("v2", 3);
-    serverless.workloads.get_mut("web").unwrap().kind = deploy_core::WorkloadKind::Serverless;
-    let old = release(spec("v1", 3));
-    let runs = observed(&[(&side_of(&old, "web"), 3)], Spread::Pooled);
-    let refused =
-        planned(&release(serverless), &[&old], rolling(), &Capabilities::all(), &[("web", runs)]).unwrap_err();
-    assert_eq!(refused.kind(), Kind::Unsupported);
-    assert!(refused.message().contains("`kind: serverless`"), "{refused}");
-}

@@ -30,6 +30,7 @@ pub(crate) fn merge(
         tasks: own.tasks,
         resources: own.resources,
         autoscaler: false,
+        scales_to_zero: false,
         prober: Prober::Engine,
         propagation: router.map_or(Duration::ZERO, |router| router.propagation),
     }

@@ -92,7 +92,7 @@ impl AbTest {
 
     /// How many of the candidate take part: enough for their share of the requests.
     fn taking_part(&self, change: &Change<'_>) -> Result<Count> {
-        let (all, replicas) = (change.count(), change.workload.replicas);
+        let (all, replicas) = (change.count(), change.workload.count());
         let count = match self.instances {
             None if self.share.is_none() => all.half(),
             None => all.share(self.share),

@@ -106,7 +106,7 @@ impl Canary {
         let pace = self.pace(self.max_surge, self.max_unavailable);
         let count = all.share(share.max(self.mirror));
         let desired = Desired::both(all, count).traffic(change.traffic(Traffic::Split(split)));
-        pace.stage(name(share, count.of(change.workload.replicas)), desired).bake(self.bake).judge(self.judge.clone())
+        pace.stage(name(share, count.of(change.workload.count())), desired).bake(self.bake).judge(self.judge.clone())
     }
 
     fn shadow(&self, change: &Change<'_>) -> Option<Stage> {

@@ -58,7 +58,7 @@ impl RollingUpdate {
         if exclusive {
             needs::one_at_a_time(surge, unavailable, self.max_failed)?;
         }
-        let count = change.workload.replicas.max(1);
+        let count = change.workload.count().max(1);
         if surge.up(count) == 0 && unavailable.down(count) == 0 {
             return Err(stands_still(surge, unavailable, count));
         }

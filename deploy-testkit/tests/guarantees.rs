@@ -98,9 +98,7 @@ fn made(version: &str, name: &str, settings: &Value) -> deploy_core::Release {
 }
 
 fn temper(run: &mut Run, release: &deploy_core::Release, temper: Temper) {
-    let (environment, web) = ("production".parse().unwrap(), "web".parse().unwrap());
-    let revision = release.resolve(&environment, &web).unwrap().revision.id;
-    run.world.tempers.insert(revision, temper);
+    run.world.give(release, temper).unwrap();
 }
 
 fn last(run: &Run) -> &(Record, Vec<Event>) {

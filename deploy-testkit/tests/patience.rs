@@ -24,8 +24,7 @@ fn serving(profile: Profile) -> Run {
 }
 
 fn temper(run: &mut Run, release: &Release, temper: Temper) {
-    let (environment, web) = ("production".parse().unwrap(), "web".parse().unwrap());
-    run.world.tempers.insert(release.resolve(&environment, &web).unwrap().revision.id, temper);
+    run.world.give(release, temper).unwrap();
 }
 
 fn pauses(run: &Run) -> Vec<(Timestamp, String)> {
@@ -80,7 +79,7 @@ fn a_late_stage_that_a_person_resumes_has_the_whole_of_its_deadline_again() {
 
 #[test]
 fn a_stage_that_falls_out_of_settled_while_its_gate_is_asked_settles_again_and_is_not_asked_twice() {
-    for profile in Profile::ALL {
+    for profile in Profile::TOLD {
         let mut run = serving(profile);
         let gate = json!({ "name": "look", "deadline": "30m" });
         let release = made("v2", &json!({ "progress_deadline": "2m", "gate": gate }));

@@ -39,7 +39,7 @@ pub(crate) fn all(place: &Place, report: &mut Report, asked: &[String]) {
     for (name, part) in PARTS.iter().filter(|(name, _)| asked.is_empty() || asked.iter().any(|asked| asked == name)) {
         let seed = std::env::var("DEPLOY_SEED").ok().and_then(|seed| seed.parse().ok());
         paper::written(place, report, &format!("soak-{name}"), |report, begun| {
-            part(place, report, seed.unwrap_or(begun))
+            part(place, report, seed.unwrap_or(begun));
         });
     }
 }

@@ -39,7 +39,7 @@ impl Known {
         for name in release.spec.workloads.keys() {
             let Resolved { workload, target, revision, .. } = release.resolve(environment, name)?;
             let track = track_ref(release, environment, name, target);
-            let (count, version) = (workload.replicas, Some(release.version().to_owned()));
+            let (count, version) = (workload.count(), Some(release.version().to_owned()));
             let (routed, exclusive) = (workload.is_routed(), workload.is_exclusive());
             self.revisions.push(KnownRevision { track, revision, count, version, routed, exclusive });
         }

@@ -3,8 +3,8 @@
 use super::runs::{leading, made_from, standing};
 use super::{CLEAR, Planning};
 use crate::{
-    Change, Count, Desired, Error, HomePolicy, Kind, MadeFrom, Observed, Party, Place, Places, PlanStage, Resolved,
-    Result, Running, Side, Spread, Stage, Stages, Step, StrategyRef, Track, TrackRef, Traffic,
+    Capabilities, Change, Count, Desired, Error, HomePolicy, Kind, MadeFrom, Observed, Party, Place, Places, PlanStage,
+    Resolved, Result, Running, Side, Spread, Stage, Stages, Step, StrategyRef, Track, TrackRef, Traffic,
 };
 
 /// One workload of the release.
@@ -17,11 +17,11 @@ pub(super) struct Workload<'a> {
 impl Workload<'_> {
     /// Its track; none where nothing is missing.
     pub(super) fn track(&self) -> Result<Option<Track>> {
-        self.has_a_count()?;
         let (capabilities, observed) = self.planning.platform(self.track)?;
         let standing = standing(observed);
         let own = |side: &Side| side.revision == self.resolved.revision.id;
         let stable = leading(observed, &standing, standing.keys().find(|side| own(side)));
+        self.has_a_count(capabilities, stable.as_ref())?;
         let made_from = made_from(capabilities, observed, standing);
         match stable {
             None => self.first(made_from).map(Some),
@@ -30,24 +30,33 @@ impl Workload<'_> {
         }
     }
 
-    /// A count that is the platform's own can be neither ordered nor seen to be reached: it is not done otherwise silently.
-    fn has_a_count(&self) -> Result<()> {
-        if self.resolved.workload.kind != crate::WorkloadKind::Serverless {
-            return Ok(());
+    /// A count that is the platform's own needs one that keeps it, and is not compared with one that is not.
+    fn has_a_count(&self, capabilities: &Capabilities, stable: Option<&Side>) -> Result<()> {
+        let (name, target) = (&self.track.workload, &self.track.target);
+        let serverless = self.resolved.workload.is_serverless();
+        if serverless && !capabilities.scales_to_zero {
+            let message = format!(
+                "workload `{name}` is `kind: serverless`, and `{target}` does not run as many as requests need: give it \
+                 another kind and `replicas`"
+            );
+            return Err(Error::new(Kind::Unsupported, message).with("track", self.track));
         }
-        let message = format!(
-            "workload `{}` is `kind: serverless`, whose count is the platform's own: no platform can be told so yet, give it \
-             another kind and `replicas`",
-            self.track.workload
-        );
-        Err(Error::new(Kind::Unsupported, message).with("track", self.track))
+        let spec = stable.and_then(|stable| self.planning.known.of(self.track, stable)?.revision.spec.as_ref());
+        if spec.is_some_and(|spec| spec.is_serverless() != serverless) {
+            let message = format!(
+                "workload `{name}` would become `kind: serverless`, or cease to be, while it serves: give the new one \
+                 another name, and remove this one when the new one serves"
+            );
+            return Err(Error::new(Kind::Unsupported, message).with("track", self.track));
+        }
+        Ok(())
     }
 
     fn candidate(&self, place: Place) -> Party {
         Party {
             side: Side::new(self.resolved.revision.id.clone(), place),
             revision: self.resolved.revision.clone(),
-            count: self.resolved.workload.replicas,
+            count: self.resolved.workload.count(),
             version: Some(self.planning.release.version().to_owned()),
         }
     }
@@ -89,7 +98,7 @@ impl Workload<'_> {
 
     /// The same release again: all, where something is missing.
     fn same(&self, stable: &Side, made_from: MadeFrom, observed: &Observed) -> Result<Option<Track>> {
-        let asked = self.resolved.workload.replicas;
+        let asked = self.resolved.workload.count();
         let alone = made_from.sides.len() == 1 && made_from.sides.get(stable) == Some(&asked);
         let all_admitted = match observed.side(stable) {
             Some(Running::Instances(instances)) => instances

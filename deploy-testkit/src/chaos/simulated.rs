@@ -47,8 +47,7 @@ impl Simulated {
         let clock = setting.platform_clock();
         world.now = clock();
         if self.sick {
-            let revision = candidate.resolve(&Name::new("production")?, &Name::new("web")?)?.revision.id;
-            world.tempers.insert(revision, Temper::NeverWell);
+            world.give(&candidate, Temper::NeverWell)?;
         }
         let time = setting.clock.clone();
         let requests = [before, candidate].map(|release| Ok(Request::new(release, Name::new("production")?)));
@@ -68,7 +67,7 @@ impl Simulated {
             let worker = Workload::new(Source::Command(vec!["worker".into()]));
             spec = spec.workload(Name::new("worker")?, worker);
         }
-        scenario::release(spec)
+        self.profile.own(&scenario::release(spec)?)
     }
 
     /// The first release is brought in without anything on the way.
@@ -137,10 +136,8 @@ impl Scene for Set {
     fn state(&self) -> String {
         let world = self.platform.world();
         let of = |(track, site): (&TrackRef, &crate::sim::Site)| {
-            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-            for unit in site.units.iter().filter(|unit| unit.runs()) {
-                *counts.entry(unit.side.to_string()).or_default() += 1;
-            }
+            let counts: BTreeMap<_, _> =
+                site.counts().into_iter().map(|(side, count)| (side.to_string(), count)).collect();
             let spread = site.control.as_ref().map_or_else(|| site.spread.clone(), |one| one.effective(world.now));
             format!("{}: {counts:?}, requests: {}", track.workload, served(&spread))
         };

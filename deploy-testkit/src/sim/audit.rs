@@ -210,11 +210,12 @@ impl World {
         let Some(control) = &site.control else { return };
         let spread = control.effective(now);
         let ready = |side: &Side| {
-            site.units.iter().filter(|unit| unit.side == *side && super::control::is_ready(unit, now)).count() as u32
+            let ready = |unit: &super::unit::Unit| unit.side == *side && super::control::is_ready(unit, now);
+            site.units.iter().any(ready) || site.answers(side, now)
         };
         let short = order.sides().find(|ordered| {
             let served = share(&spread, &ordered.side).is_some_and(|share| !share.is_none());
-            served && ordered.count == 0 && order.traffic != Traffic::Pooled && ready(&ordered.side) > 0
+            served && ordered.count == 0 && order.traffic != Traffic::Pooled && ready(&ordered.side)
         });
         if let Some(side) = short.map(|ordered| ordered.side.clone()) {
             self.trail.broken(now, "G3", format!("{side} is scaled to nothing while {spread:?} serves it"));
@@ -234,10 +235,12 @@ impl World {
                 admitted && unit.is_well(now) && self.reaches(host(&unit.slot))
             }
         };
-        let served = |side: &Side| site.units.iter().any(|unit| unit.side == *side && in_set(unit));
+        let served =
+            |side: &Side| site.units.iter().any(|unit| unit.side == *side && in_set(unit)) || site.answers(side, now);
+        let anybody = || site.units.iter().any(in_set) || site.sides().into_iter().any(served);
         match &spread {
             Spread::None => None,
-            Spread::Pooled => (!site.units.iter().any(in_set)).then(|| "nobody of the pool serves".to_owned()),
+            Spread::Pooled => (!anybody()).then(|| "nobody of the pool serves".to_owned()),
             Spread::Split { from, to, split } => {
                 let without = |side: &Option<Side>, share: Share| {
                     let side = side.as_ref()?;

@@ -145,10 +145,10 @@ fn stands(run: &mut Run, record: &Record, candidate: bool) {
         let party = if candidate { &track.candidate } else { &track.stable };
         let Some(site) = run.world.sites.get(name) else { continue };
         let reached = |unit: &&super::unit::Unit| unit.runs() && run.world.reaches(super::instant::host(&unit.slot));
-        let sides: BTreeSet<Side> = site.units.iter().filter(reached).map(|unit| unit.side.clone()).collect();
+        let hosted = site.control.iter().flat_map(|control| control.hosted.keys());
+        let sides: BTreeSet<&Side> = site.units.iter().filter(reached).map(|unit| &unit.side).chain(hosted).collect();
         let mine = |side: &&Side| party.as_ref().is_some_and(|party| party.side.revision == side.revision);
-        let stands = |unit: &&super::unit::Unit| !matches!(unit.life, super::unit::Life::Terminating(_));
-        let count = site.units.iter().filter(stands).filter(|unit| mine(&&unit.side)).count() as u32;
+        let count: u32 = site.counts().into_iter().filter(|(side, _)| mine(side)).map(|(_, count)| count).sum();
         let others: Vec<_> = sides.iter().filter(|side| !mine(side)).map(ToString::to_string).collect();
         let spread = site.control.as_ref().map_or_else(|| site.spread.clone(), |control| control.effective(now));
         let serves = match &spread {

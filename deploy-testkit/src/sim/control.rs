@@ -1,5 +1,6 @@
 //! A platform with a lagging controller of its own: it is told counts and routes, and gets there in its own time.
 
+use super::from_zero::Hosted;
 use super::instant::shown;
 use super::site::Site;
 use super::unit::{Life, Temper, Unit};
@@ -17,17 +18,19 @@ pub const PROPAGATION: Duration = Duration::from_secs(3);
 /// How long a pod is well before the platform counts it as ready.
 const PROBED: Duration = Duration::from_secs(1);
 /// How long a terminating pod goes on serving: the preStop delay.
-const PRE_STOP: Duration = Duration::from_secs(5);
+pub(super) const PRE_STOP: Duration = Duration::from_secs(5);
 
 /// What one name was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
-    revision: RevisionId,
-    replicas: u32,
+    pub(super) revision: RevisionId,
+    pub(super) replicas: u32,
+    /// How many run is the platform's own business.
+    serverless: bool,
     at_least: bool,
     surge: u32,
     unavailable: u32,
-    paused: bool,
+    pub(super) paused: bool,
     /// The controller has taken it in from then on.
     taken: Timestamp,
 }
@@ -53,6 +56,8 @@ pub struct Control {
     /// The least and most an autoscaler wants, where one lives, and what it wants now.
     pub scaler: Option<(u32, u32)>,
     wanted: u32,
+    /// The revisions that scale by themselves.
+    pub(super) hosted: BTreeMap<Side, Hosted>,
 }
 
 impl Control {
@@ -80,6 +85,11 @@ impl Control {
     pub fn effective(&self, now: Timestamp) -> Spread {
         let route = self.routes.iter().rev().find(|route| route.effective <= now);
         route.map(|route| route.spread.clone()).unwrap_or_default()
+    }
+
+    /// Whether its workload scales by itself.
+    pub(super) fn is_serverless(&self) -> bool {
+        self.names.values().any(|told| told.serverless)
     }
 
     fn replicas(&self, told: &Told) -> u32 {
@@ -116,8 +126,9 @@ impl World {
         let told = |unit: &Unit| !cut.iter().any(|host| host == super::instant::host(&unit.slot));
         let site = self.site(track);
         let token = site.token;
-        let mut sides: BTreeMap<Side, Counts> = BTreeMap::new();
-        for unit in &site.units {
+        let mut sides: BTreeMap<Side, Counts> = site.counts_hosted(now).collect();
+        let serverless = site.control.as_ref().is_some_and(Control::is_serverless);
+        for unit in site.units.iter().filter(|_| !serverless) {
             let counts = sides.entry(unit.side.clone()).or_default();
             match unit.life {
                 Life::Terminating(_) => counts.terminating += 1,
@@ -187,6 +198,7 @@ impl World {
             (Some(side), _) => Told {
                 revision: side.side.revision.clone(),
                 replicas: side.count,
+                serverless: side.spec.as_ref().is_some_and(|spec| spec.is_serverless()),
                 at_least: side.at_least,
                 surge: order.ceiling.saturating_sub(side.count),
                 unavailable: side.count.saturating_sub(order.floor),
@@ -256,7 +268,10 @@ impl World {
         let mut busy = waits;
         self.restart(track);
         for (place, told, count) in names {
-            busy |= self.scale(track, place, &told, count);
+            busy |= match told.serverless {
+                true => self.host(track, place, &told),
+                false => self.scale(track, place, &told, count),
+            };
         }
         if let Some(control) = self.site(track).control.as_mut() {
             control.tick = after(now, if busy { soon } else { late });
@@ -319,7 +334,7 @@ impl World {
     }
 }
 
-fn start(site: &mut Site, side: &Side, now: Timestamp, span: Duration, temper: Temper) {
+pub(super) fn start(site: &mut Site, side: &Side, now: Timestamp, span: Duration, temper: Temper) {
     let slot = SlotId::new(format!("host-{}/{}", site.serial % 4, site.serial));
     drop(site.start(side, slot, now, span, temper));
 }

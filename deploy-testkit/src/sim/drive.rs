@@ -30,7 +30,7 @@ impl Run {
                 return Ok(());
             }
             self.let_people_ask(deployment, script)?;
-            self.let_rivals_come(deployment, script);
+            self.let_rivals_come(deployment, script)?;
             self.disturb(deployment, script)?;
             let next = self.step(deployment, script)?;
             self.stand_by()?;

@@ -34,6 +34,7 @@ mod draw;
 mod drive;
 mod errand;
 mod faults;
+mod from_zero;
 mod instant;
 mod late;
 mod ledger;

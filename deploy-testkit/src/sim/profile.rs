@@ -3,7 +3,8 @@
 use super::control::PROPAGATION;
 use super::world::World;
 use deploy_core::{
-    Capabilities, Error, Evidence, Fence, Order, Places, Prober, Result, Share, Split, TrackRef, Traffic,
+    Capabilities, Error, Evidence, Fence, Order, Places, Prober, Release, Result, Share, Spec, Split, TrackRef,
+    Traffic, WorkloadKind,
 };
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -20,6 +21,9 @@ pub enum Profile {
     CheckedFence,
     /// As `Instant`, on few hosts with few slots that are cut off, reboot, fill up and answer late.
     Fleet,
+    /// As `Controller`, but what is routed is serverless: as many run as the platform likes, and none at times. A request
+    /// to none waits until one is up.
+    ScaleToZero,
 }
 
 /// How long after its comparison of the token a write may land where the fence is [`Fence::Checked`].
@@ -42,11 +46,29 @@ pub enum Lack {
 
 impl Profile {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Instant, Self::Controller, Self::CheckedFence, Self::Fleet];
+    pub const ALL: [Self; 5] = [Self::Instant, Self::Controller, Self::CheckedFence, Self::Fleet, Self::ScaleToZero];
+
+    /// Those that run as many instances as they are told.
+    pub const TOLD: [Self; 4] = [Self::Instant, Self::Controller, Self::CheckedFence, Self::Fleet];
 
     /// Whether its platforms have a controller of their own.
     pub const fn has_controller(self) -> bool {
-        matches!(self, Self::Controller)
+        matches!(self, Self::Controller | Self::ScaleToZero)
+    }
+
+    /// A release as its platforms take it: where they scale to zero, what is routed is serverless.
+    ///
+    /// # Errors
+    /// `Invalid` for what makes no sense.
+    pub fn own(self, release: &Release) -> Result<Release> {
+        if self != Self::ScaleToZero {
+            return Ok(release.clone());
+        }
+        let mut spec = Spec::clone(&release.spec);
+        for workload in spec.workloads.values_mut().filter(|workload| workload.is_routed()) {
+            (workload.kind, workload.replicas) = (WorkloadKind::Serverless, 1);
+        }
+        Release::new(spec)
     }
 
     /// Its hosts, each with so many slots.
@@ -72,12 +94,13 @@ impl World {
         let mut can = match self.profile {
             Profile::Instant | Profile::Fleet => single,
             Profile::CheckedFence => Capabilities { fence: Fence::Checked, ..single },
-            Profile::Controller => Capabilities {
+            Profile::Controller | Profile::ScaleToZero => Capabilities {
                 evidence: Evidence::Accepted,
                 finest: Share::percent(1),
                 places: Places::HomeAndAside,
                 prober: Prober::Platform,
-                autoscaler: true,
+                autoscaler: self.profile == Profile::Controller,
+                scales_to_zero: self.profile == Profile::ScaleToZero,
                 propagation: PROPAGATION,
                 ..Capabilities::all()
             },

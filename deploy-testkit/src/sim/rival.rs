@@ -9,14 +9,16 @@ use deploy_core::{Ask, DeploymentId, Kind, OnBusy, Request, Result, What};
 
 impl Run {
     /// Those that come while another runs.
-    pub(super) fn let_rivals_come(&mut self, deployment: &mut Deployment, script: &Script) {
+    pub(super) fn let_rivals_come(&mut self, deployment: &mut Deployment, script: &Script) -> Result<()> {
         let created = deployment.record.created;
         while let Some(rival) =
             script.rivals.get(deployment.rivals).filter(|rival| after(created, rival.after) <= self.world.now)
         {
             deployment.rivals += 1;
-            self.rival(&rival.request);
+            let release = self.world.profile.own(&rival.request.release)?;
+            self.rival(&Request { release, ..rival.request.clone() });
         }
+        Ok(())
     }
 
     /// G4: another one is refused with the holder's id, queued, or supersedes, as asked.

@@ -103,7 +103,8 @@ impl Run {
     /// # Errors
     /// Where the request makes no sense.
     #[allow(clippy::needless_pass_by_value, reason = "who asks has no more use for it")]
-    pub fn request(&mut self, request: Request, script: &Script) -> Result<Status> {
+    pub fn request(&mut self, mut request: Request, script: &Script) -> Result<Status> {
+        request.release = self.world.profile.own(&request.release)?;
         let id = self.next_id();
         let record = self.ledger.create(self.world.now, &id, &request)?;
         let events = self.ledger.events(&id);

@@ -4,7 +4,7 @@ use super::control::Control;
 use super::unit::{Life, Temper, Unit};
 use deploy_core::time::after;
 use deploy_core::{InstanceId, Member, RevisionId, Side, SlotId, Spread, Timestamp, Token, TrackRef};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The platform of one workload: what runs in truth, and what its router was told.
@@ -117,6 +117,19 @@ impl Site {
 
     /// The sides of which anything stands.
     pub fn sides(&self) -> BTreeSet<&Side> {
-        self.units.iter().filter(|unit| unit.runs()).map(|unit| &unit.side).collect()
+        let hosted = self.control.iter().flat_map(|control| control.hosted.keys());
+        self.units.iter().filter(|unit| unit.runs()).map(|unit| &unit.side).chain(hosted).collect()
+    }
+
+    /// How many stand of each side; a revision that scales by itself is counted itself.
+    pub fn counts(&self) -> BTreeMap<&Side, u32> {
+        let hosted = self.control.iter().flat_map(|control| control.hosted.keys());
+        let serverless = self.control.as_ref().is_some_and(Control::is_serverless);
+        let stands = |unit: &&Unit| !serverless && !matches!(unit.life, Life::Terminating(_));
+        let mut counts = BTreeMap::new();
+        for side in self.units.iter().filter(stands).map(|unit| &unit.side).chain(hosted) {
+            *counts.entry(side).or_default() += 1;
+        }
+        counts
     }
 }

@@ -8,7 +8,7 @@ use super::run::Run;
 use super::script::Mishap;
 use super::unit::Temper;
 use deploy_core::time::after;
-use deploy_core::{Name, Release, Timestamp};
+use deploy_core::{Release, Timestamp};
 use std::time::Duration;
 
 /// Draws what goes wrong from now on. In a benign world everybody is well in the end, so a good release has to come in.
@@ -18,7 +18,7 @@ pub(super) fn trouble(run: &mut Run, draw: &mut Draw, release: &Release, replica
     temper(run, draw, release, benign);
     run.world.start = draw.some(20, "slow starts", |_| (2_000, 15_000)).unwrap_or((200, 3_000));
     run.world.faults = calls(draw, now);
-    if run.world.profile.has_controller() {
+    if run.world.profile == Profile::Controller {
         scaler(run, draw, replicas);
     }
     hosts(run, draw, benign);
@@ -41,10 +41,8 @@ fn temper(run: &mut Run, draw: &mut Draw, release: &Release, benign: bool) {
         _ => Temper::Impossible,
     };
     let Some(temper) = draw.some(if benign { 0 } else { 37 }, "the candidate", ill) else { return };
-    let web = Name::new("web").and_then(|web| release.resolve(&Name::new("production")?, &web));
-    if let Ok(resolved) = web {
-        run.world.tempers.insert(resolved.revision.id, temper);
-    }
+    let given = run.world.give(release, temper);
+    debug_assert!(given.is_ok(), "all releases have a `web` in production");
     run.gentle = false;
 }
 

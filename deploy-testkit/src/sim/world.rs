@@ -9,8 +9,8 @@ use super::site::Site;
 use super::trail::Trail;
 use super::unit::Temper;
 use deploy_core::{
-    Error, InstanceId, Kind, Observed, Order, Result, Revision, RevisionId, TaskAct, TaskOutcome, TaskRun, Timestamp,
-    Token, TrackRef, Turn,
+    Error, InstanceId, Kind, Name, Observed, Order, Release, Result, Revision, RevisionId, TaskAct, TaskOutcome,
+    TaskRun, Timestamp, Token, TrackRef, Turn,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -212,6 +212,17 @@ impl World {
         let tasks = self.errands.values().map(|errand| errand.ends);
         let sites = self.sites.values().filter_map(|site| site.next_change(self.now));
         self.faults.changes().chain(tasks).chain(sites).filter(|at| *at > self.now).min()
+    }
+
+    /// Gives the instances of a release's `web` a nature.
+    ///
+    /// # Errors
+    /// `NotFound` where it has none in production.
+    pub fn give(&mut self, release: &Release, temper: Temper) -> Result<()> {
+        let own = self.profile.own(release)?;
+        let resolved = own.resolve(&Name::new("production")?, &Name::new("web")?)?;
+        self.tempers.insert(resolved.revision.id, temper);
+        Ok(())
     }
 
     /// The nature of a revision's instances.

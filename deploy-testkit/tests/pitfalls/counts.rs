@@ -19,7 +19,7 @@ fn a_new_record_without_history_takes_nobody_of_stable_out() {
 
 #[test]
 fn going_back_to_a_stable_that_has_died_is_refused_and_told() {
-    on_all(|profile| {
+    on_told(|profile| {
         let mut run = serving(5, profile, 3, "blue_green");
         run.gentle = false;
         let gate = json!({ "gate": { "name": "look", "deadline": "60s" } });

@@ -63,7 +63,7 @@ fn a_stage_that_is_taken_up_again_does_no_task_twice_and_goes_on() {
 
 #[test]
 fn a_release_that_changes_one_of_three_services_moves_one() {
-    on_all(|profile| {
+    on_told(|profile| {
         let mut run = Run::new(17, profile);
         let spec = |version: &str, more: &str| {
             scenario::with_more(scenario::web(version, 2, scenario::strategy("rolling", json!({}))).unwrap(), more)

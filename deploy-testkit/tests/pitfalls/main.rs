@@ -18,9 +18,8 @@ fn made(version: &str, replicas: u32, name: &str, settings: &Value) -> Release {
 }
 
 fn temper(run: &mut Run, release: &Release, temper: Temper) {
-    let (environment, web) = ("production".parse().unwrap(), "web".parse().unwrap());
     run.gentle = false;
-    run.world.tempers.insert(release.resolve(&environment, &web).unwrap().revision.id, temper);
+    run.world.give(release, temper).unwrap();
 }
 
 /// A run in which `v1` of a strategy serves.
@@ -40,6 +39,11 @@ fn ended(run: &Run, status: Status, expected: Status) {
 
 fn on_all(play: impl Fn(Profile)) {
     Profile::ALL.into_iter().for_each(play);
+}
+
+/// On every platform that runs as many instances as it is told.
+fn on_told(play: impl Fn(Profile)) {
+    Profile::TOLD.into_iter().for_each(play);
 }
 
 fn later(run: &Run, seconds: u64) -> deploy_core::Timestamp {
