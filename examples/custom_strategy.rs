@@ -21,9 +21,9 @@ use std::time::Duration;
 // strategy: begins
 /// Half of the candidate with half of the requests, then all of both.
 #[derive(Debug)]
-struct HalfThenAll {
+pub(crate) struct HalfThenAll {
     /// Each stage stays healthy so long before the next.
-    bake: Duration,
+    pub(crate) bake: Duration,
 }
 
 impl Strategy for HalfThenAll {

@@ -7,11 +7,11 @@ mod wrong;
 use deploy_core::time::after;
 use deploy_core::{InstanceSpec, Name, Source, Timestamp, Workload};
 use deploy_fleet::Fleet;
-use deploy_testkit::conformance::{self, Failure};
+use deploy_testkit::conformance::{self, Failure, Tasks};
 use deploy_testkit::sim::{Platform, Profile, World};
 use std::time::Duration;
 use tokio::time::Instant;
-use wrong::{instances, router};
+use wrong::{instances, plain, router};
 
 /// Two programs that differ.
 pub fn specs() -> [InstanceSpec; 2] {
@@ -35,19 +35,36 @@ async fn every_simulated_platform_does_what_every_platform_does() -> Result<(), 
         let seed = std::sync::atomic::AtomicU64::new(0);
         let make = move || {
             let seed = seed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            async move { Ok((Platform::new(World::new(seed, profile), clock()), ())) }
+            let platform = Platform::new(World::new(seed, profile), clock());
+            async move { Ok((platform.clone(), platform)) }
         };
-        let passed = conformance::Deployer::new(specs(), make).run().await?;
+        let ran = |platform: &Platform| {
+            let ran = platform.world().errands.values().map(|errand| errand.started).sum();
+            std::future::ready(Ok(ran))
+        };
+        let tasks = Tasks::new(|_: &Platform| vec!["migrate".into()], ran);
+        let passed = conformance::Deployer::new(specs(), make).tasks(tasks).run().await?;
         assert!(passed.checked.len() >= 8, "{profile:?}: {passed}");
     }
     Ok(())
 }
 
+/// Instances and a router in memory as one platform.
+fn fleet() -> conformance::Deployer<Fleet<plain::Plain, router::Plain>, plain::Plain> {
+    let make = || async {
+        let plain = plain::Plain::new(None);
+        Ok((Fleet::new(plain.clone(), router::Plain::new(None)), plain))
+    };
+    conformance::Deployer::new(specs(), make).tasks(instances::tasks())
+}
+
 #[tokio::test(start_paused = true)]
 async fn plain_ones_do_what_every_one_does() -> Result<(), Failure> {
-    let fleet = || async { Ok((Fleet::new(instances::Plain::new(None), router::Plain::new(None)), ())) };
-    conformance::Deployer::new(specs(), fleet).run().await?;
-    conformance::Instances::new(specs(), || async { Ok((instances::Plain::new(None), ())) }).run().await?;
+    fleet().run().await?;
+    let passed = instances::suite(None).run().await?;
+    let told = ["it runs tasks", "the suite cannot"];
+    let silent: Vec<_> = passed.left_out.iter().filter(|left| !told.iter().any(|why| left.why.starts_with(why))).collect();
+    assert!(silent.is_empty(), "{passed}");
     conformance::Router::new(|| async { Ok((router::Plain::new(None), ())) }).run().await?;
     Ok(())
 }
@@ -57,7 +74,7 @@ async fn what_was_left_out_is_told() {
     let passed = conformance::Router::new(|| async { Ok((router::Plain::new(None), ())) }).run().await.unwrap();
     let text = passed.to_string();
     assert!(
-        text.contains("left out  where requests go in truth: no address for clients was declared (`through`)"),
+        text.contains("left out  a client stays on its side: no address for clients was declared (`through`)"),
         "{text}"
     );
     assert!(text.contains("fence: no way to restart it was declared (`restarted`)"), "{text}");

@@ -3,7 +3,11 @@
 mod deployer;
 mod health;
 pub mod instances;
+mod gate;
 mod judge;
+mod metrics;
+pub mod plain;
+mod plain_tasks;
 pub mod router;
 mod store;
 mod strategy;

@@ -4,7 +4,7 @@ use super::Deployer;
 use super::told::{LOOKS, Line, Told, ready, stand};
 use crate::conformance::failure::Guarantee;
 use crate::conformance::report::{Held, Report};
-use deploy_core::{Observed, OrderKind, Running, Share, Split, Spread, Traffic};
+use deploy_core::{InstanceState, Observed, OrderKind, Running, Share, Split, Spread, Traffic};
 
 pub(super) async fn steps<D, K>(suite: &Deployer<D, K>, report: &Report) -> Held
 where
@@ -79,6 +79,11 @@ async fn is_kept<D: deploy_core::Deployer, K>(told: &Told<'_, D, K>, line: &Line
     let (before, spread) = (spread_of(was), spread_of(&seen));
     let kept = spread == before || *spread == wanted;
     report.holds(kept, format_args!("requests by {spread:?}"), format_args!("{before:?}, then {wanted:?}"))?;
+    let left = seen.instances().find(|it| it.state == InstanceState::Terminating && it.admitted);
+    if let Some(left) = left {
+        report.then(Guarantee::G2, "who is told to stop is out of the router before");
+        return Err(report.broken(format_args!("{} is terminating and admitted", left.id), "it was taken out before"));
+    }
     let (standing, limits) = (standing(&seen), told.bounds(line));
     // Who stood before a shrink may stand until told to go.
     let most = limits.ceiling.max(self::standing(was));
