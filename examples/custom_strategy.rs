@@ -28,6 +28,9 @@ pub(crate) struct HalfThenAll {
 
 impl Strategy for HalfThenAll {
     fn plan(&self, change: &Change<'_>) -> Result<Stages> {
+        if change.is_exclusive() {
+            return Err(Error::new(Kind::Invalid, "half and all run side by side: an exclusive workload cannot"));
+        }
         let all = change.count();
         let half = change.traffic(Split::percent(50).into());
         let whole = change.traffic(Split::candidate().into());

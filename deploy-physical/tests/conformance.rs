@@ -86,7 +86,8 @@ fn artifacts(from: &Path) -> [InstanceSpec; 2] {
 }
 
 fn programs(from: &Path) -> Programs {
-    let wrong = FileSource { sha256: Some("0".repeat(64)), ..FileSource::path(from.join("sleeps-600").to_string_lossy()) };
+    let wrong =
+        FileSource { sha256: Some("0".repeat(64)), ..FileSource::path(from.join("sleeps-600").to_string_lossy()) };
     let stubborn = ["/usr/bin/env", "--ignore-signal=TERM", "/bin/sleep", "600"].map(str::to_owned).to_vec();
     Programs::new()
         .ends(script("exit 3"), 3)

@@ -7,9 +7,7 @@ mod way;
 use super::failure::{Failure, Guarantee};
 use super::report::{Held, Passed, Report};
 use super::tasks::{Case, Tasks};
-use deploy_core::{
-    Fence, InstanceSpec, Kind, Name, OrderKind, Result, Revision, Token, TrackRef, Traffic,
-};
+use deploy_core::{Fence, InstanceSpec, Kind, Name, OrderKind, Result, Revision, Token, TrackRef, Traffic};
 use futures::future::LocalBoxFuture;
 use std::fmt;
 use std::time::Duration;
@@ -90,9 +88,13 @@ impl<D: deploy_core::Deployer + 'static, K: 'static> Deployer<D, K> {
         );
         report.left_out("instances without our mark", "the suite cannot make them");
         report.left_out("hosts that cannot be reached, and troubles at one of them", "the suite cannot cut a host off");
-        report.left_out("what a log says, and what can never run", "the suite has two programs, that run and say nothing");
+        report.left_out(
+            "what a log says, bits that are wrong, and what can never run",
+            "the suite is given two programs that run",
+        );
         report.left_out("plans that are refused by `check`", "the suite makes no plans");
-        report.left_out("what is kept of revisions after `prune`", "the trait does not tell it: `Instances` has `kept`");
+        report
+            .left_out("what is kept of revisions after `prune`", "the trait does not tell it: `Instances` has `kept`");
         Ok(report.passed())
     }
 

@@ -92,7 +92,8 @@ impl MetricSource {
         counts(&self.fresh(&report).await?.0).await?;
         report.step(AGAIN, "asking changes nothing, and nothing is told that was not before");
         again(&self.fresh(&report).await?.0).await?;
-        report.step(COUNTED, "a longer interval holds what a shorter one does, and one that has not begun holds nothing");
+        report
+            .step(COUNTED, "a longer interval holds what a shorter one does, and one that has not begun holds nothing");
         since(&self.fresh(&report).await?.0).await?;
         report.step(UNKNOWN, "of who was not measured there are no figures, and not zeros");
         nobody(&self.fresh(&report).await?.0).await?;
@@ -164,7 +165,11 @@ impl Told<'_> {
 
     fn sane(&self, figures: &Figures) -> Held {
         let Figures { requests, errors, p50, p95, p99, .. } = figures;
-        self.report.holds(errors <= requests, format_args!("{errors} failed of {requests}"), "no more than there were")?;
+        self.report.holds(
+            errors <= requests,
+            format_args!("{errors} failed of {requests}"),
+            "no more than there were",
+        )?;
         let known: Vec<_> = [p50, p95, p99].into_iter().flatten().collect();
         self.report.holds(known.is_sorted(), format_args!("{known:?}"), "p50, p95 and p99 in order")
     }

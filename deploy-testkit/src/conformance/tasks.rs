@@ -82,16 +82,8 @@ pub(super) enum Case {
 }
 
 impl Case {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Refused,
-        Self::Barred,
-        Self::Fenced,
-        Self::Once,
-        Self::Dropped,
-        Self::Failed,
-        Self::Late,
-        Self::Stopped,
-    ];
+    pub(super) const ALL: [Self; 8] =
+        [Self::Refused, Self::Barred, Self::Fenced, Self::Once, Self::Dropped, Self::Failed, Self::Late, Self::Stopped];
 
     /// Begins the step. False where it cannot be taken, and that is told.
     pub(super) fn begin<K>(self, report: &Report, able: bool, tasks: Option<&Tasks<K>>) -> bool {

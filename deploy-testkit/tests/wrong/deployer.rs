@@ -5,8 +5,7 @@ use crate::specs;
 use async_trait::async_trait;
 use deploy_core::{
     Capabilities, Deployer, Error, Instance, InstanceState, Kind, Observed, Order, OrderKind, Result, Revision,
-    RevisionId, Running, Split, TaskAct, TaskOutcome, TaskRun,
-    Token, TrackRef, Traffic, Turn,
+    RevisionId, Running, Split, TaskAct, TaskOutcome, TaskRun, Token, TrackRef, Traffic, Turn,
 };
 use deploy_fleet::Fleet;
 use deploy_testkit::conformance;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub enum Fault {
     DecidesAnew,
     ClosesWithoutReason,
     ForgetsWhoAsked,
@@ -64,7 +64,7 @@ impl Gate for Plain {
     }
 }
 
-async fn held(fault: Option<Fault>) -> std::result::Result<Passed, conformance::Failure> {
+pub async fn held(fault: Option<Fault>) -> std::result::Result<Passed, conformance::Failure> {
     let of = move |who| {
         let decided = Arc::new(AtomicBool::new(false));
         let gate: Arc<dyn Gate> = Arc::new(Plain { who, decided: decided.clone(), asked: AtomicU32::new(0), fault });

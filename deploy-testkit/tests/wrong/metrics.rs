@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub enum Fault {
     CountsTwice,
     ForgetsWhatWasRead,
     CountsWhatWasBefore,
@@ -73,11 +73,10 @@ impl MetricSource for Plain {
     }
 }
 
-async fn held(fault: Option<Fault>) -> std::result::Result<Passed, conformance::Failure> {
+pub async fn held(fault: Option<Fault>) -> std::result::Result<Passed, conformance::Failure> {
     let of = move |cut_off| {
         let source = Arc::new(Plain { fault, asked: AtomicU64::new(0), cut_off });
-        let measured =
-            Measured { source, track: track(), side: side(), since: second(1000), requests: 10, errors: 1 };
+        let measured = Measured { source, track: track(), side: side(), since: second(1000), requests: 10, errors: 1 };
         std::future::ready(Ok((measured, ())))
     };
     conformance::MetricSource::new(move || of(false)).unreachable(move || of(true)).run().await
@@ -100,7 +99,9 @@ const AGAIN: &str = "the contract (asking again gives the same figures or later,
 async fn a_source_that_loses_requests() {
     assert_eq!(
         told(Fault::LosesTheLast).await,
-        format!("{COUNTED} \"what was measured is told in the end, and never more\": told 1 failed of 9, expected 1 failed of 10")
+        format!(
+            "{COUNTED} \"what was measured is told in the end, and never more\": told 1 failed of 9, expected 1 failed of 10"
+        )
     );
 }
 
@@ -118,7 +119,9 @@ async fn a_source_that_forgets_what_was_read() {
 async fn a_source_that_counts_what_was_before_its_interval() {
     begins(
         &told(Fault::CountsWhatWasBefore).await,
-        &format!("{COUNTED} \"a longer interval holds what a shorter one does, and one that has not begun holds nothing\": told (10, 1), expected (0, 0)"),
+        &format!(
+            "{COUNTED} \"a longer interval holds what a shorter one does, and one that has not begun holds nothing\": told (10, 1), expected (0, 0)"
+        ),
     );
 }
 

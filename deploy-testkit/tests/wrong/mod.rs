@@ -1,11 +1,11 @@
 //! Implementations that break a guarantee each, and what they are told.
 
 mod deployer;
+pub mod gate;
 mod health;
 pub mod instances;
-mod gate;
 mod judge;
-mod metrics;
+pub mod metrics;
 pub mod plain;
 mod plain_tasks;
 pub mod router;

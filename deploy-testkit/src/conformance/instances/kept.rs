@@ -88,13 +88,13 @@ impl<I: deploy_core::Instances, K> Told<'_, I, K> {
     }
 }
 
-async fn prunes<I: deploy_core::Instances, K>(
-    told: &Told<'_, I, K>,
-    kept: Option<&Read<K, Vec<RevisionId>>>,
-) -> Held {
+async fn prunes<I: deploy_core::Instances, K>(told: &Told<'_, I, K>, kept: Option<&Read<K, Vec<RevisionId>>>) -> Held {
     let (report, [one, other]) = (told.report, &told.revisions);
     if kept.is_none() {
-        report.left_out("what is kept of revisions after `prune` and `remove`", "no way to read it was declared (`kept`)");
+        report.left_out(
+            "what is kept of revisions after `prune` and `remove`",
+            "no way to read it was declared (`kept`)",
+        );
     }
     let first = told.first().await?;
     told.keeps(kept, &[one, other]).await?;

@@ -1,7 +1,8 @@
 //! What a router says of what it was told.
 
 use super::{
-    FENCED, KEPT, LISTENS, Router, SAME, SHOWN, Told, WHOLE, draining, member, routes, split, spread_in_words, track, who,
+    FENCED, KEPT, LISTENS, Router, SAME, SHOWN, Told, WHOLE, draining, member, routes, split, spread_in_words, track,
+    who,
 };
 use crate::conformance::dropped;
 use crate::conformance::failure::Guarantee;
