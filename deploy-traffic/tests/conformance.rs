@@ -67,6 +67,13 @@ async fn the_proxy_process_does_what_every_router_does() -> std::result::Result<
     let make = || async { Place(tempfile::tempdir().unwrap()).ensure().await };
     let restart = |place: Place| async {
         place.stop();
+        // One that was told to stop may answer once more, and would be taken for the one to be started.
+        let gone = async {
+            while place.socket().exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), gone).await.unwrap();
         place.ensure().await
     };
     let passed = conformance::Router::new(make).restarted(restart).through(at).exact().run().await?;
