@@ -22,7 +22,7 @@ use std::{fs, io};
 // deployer: begins
 /// A folder as a platform for one application. It probes by itself: whatever its files say is ready.
 #[derive(Debug)]
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 /// Who wrote last, where requests go, how many run of each side. A file that is not there yet says: nobody, nowhere, none.
 fn read(path: &Path) -> Result<(Token, Spread, BTreeMap<Side, u32>)> {

@@ -21,13 +21,16 @@ use std::time::Duration;
 // strategy: begins
 /// Half of the candidate with half of the requests, then all of both.
 #[derive(Debug)]
-struct HalfThenAll {
+pub(crate) struct HalfThenAll {
     /// Each stage stays healthy so long before the next.
-    bake: Duration,
+    pub(crate) bake: Duration,
 }
 
 impl Strategy for HalfThenAll {
     fn plan(&self, change: &Change<'_>) -> Result<Stages> {
+        if change.is_exclusive() {
+            return Err(Error::new(Kind::Invalid, "half and all run side by side: an exclusive workload cannot"));
+        }
         let all = change.count();
         let half = change.traffic(Split::percent(50).into());
         let whole = change.traffic(Split::candidate().into());

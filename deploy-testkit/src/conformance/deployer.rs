@@ -1,13 +1,13 @@
 //! What every platform does, whatever runs on it.
 
+mod kept;
 mod told;
 mod way;
 
 use super::failure::{Failure, Guarantee};
 use super::report::{Held, Passed, Report};
-use deploy_core::{
-    Fence, InstanceSpec, Kind, Name, OrderKind, Result, Revision, TaskAct, TaskRun, Token, TrackRef, Traffic,
-};
+use super::tasks::{Case, Tasks};
+use deploy_core::{Fence, InstanceSpec, Kind, Name, OrderKind, Result, Revision, Token, TrackRef, Traffic};
 use futures::future::LocalBoxFuture;
 use std::fmt;
 use std::time::Duration;
@@ -27,6 +27,7 @@ pub struct Deployer<D, K> {
     make: Box<dyn Fn() -> Made<D, K>>,
     specs: [InstanceSpec; 2],
     pace: Duration,
+    tasks: Option<Tasks<K>>,
 }
 
 impl<D, K> fmt::Debug for Deployer<D, K> {
@@ -42,13 +43,20 @@ impl<D: deploy_core::Deployer + 'static, K: 'static> Deployer<D, K> {
         specs: [InstanceSpec; 2],
         make: impl Fn() -> F + 'static,
     ) -> Self {
-        Self { make: Box::new(move || Box::pin(make())), specs, pace: Duration::from_millis(100) }
+        Self { make: Box::new(move || Box::pin(make())), specs, pace: Duration::from_millis(100), tasks: None }
     }
 
     /// Says how long to wait between two turns, in the runtime's time. Default 100 ms.
     #[must_use]
     pub const fn pace(mut self, pace: Duration) -> Self {
         self.pace = pace;
+        self
+    }
+
+    /// Declares programs that tasks run.
+    #[must_use]
+    pub fn tasks(mut self, tasks: Tasks<K>) -> Self {
+        self.tasks = Some(tasks);
         self
     }
 
@@ -72,11 +80,32 @@ impl<D: deploy_core::Deployer + 'static, K: 'static> Deployer<D, K> {
         report.step(LOGS, "of an unknown instance no log is kept");
         let told = self.fresh(&report).await?;
         report.refused(told.it.logs(&told.track, &"nobody-1".into(), 10).await, &[Kind::NotFound])?;
-        report.step(Guarantee::G13, "a task is refused where none are run");
-        tasks(&self.fresh(&report).await?).await?;
-        report.left_out("instances of neither side, and without our mark", "the suite cannot make them");
-        report.left_out("hosts that cannot be reached", "the suite cannot cut a host off");
+        self.runs_tasks(&report).await?;
+        kept::steps(&self, &report).await?;
+        report.left_out(
+            "whether what belongs to neither side stays in a grow or a shift",
+            "platforms of single instances let it go in every order, within the limits",
+        );
+        report.left_out("instances without our mark", "the suite cannot make them");
+        report.left_out("hosts that cannot be reached, and troubles at one of them", "the suite cannot cut a host off");
+        report.left_out(
+            "what a log says, bits that are wrong, and what can never run",
+            "the suite is given two programs that run",
+        );
+        report.left_out("plans that are refused by `check`", "the suite makes no plans");
+        report
+            .left_out("what is kept of revisions after `prune`", "the trait does not tell it: `Instances` has `kept`");
         Ok(report.passed())
+    }
+
+    async fn runs_tasks(&self, report: &Report) -> Held {
+        let able = self.fresh(report).await?.can.tasks;
+        for case in Case::ALL {
+            if case.begin(report, able, self.tasks.as_ref()) {
+                case.take(&self.fresh(report).await?.work(), self.tasks.as_ref()).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn fresh<'r>(&self, report: &'r Report) -> Held<Told<'r, D, K>> {
@@ -164,18 +193,6 @@ async fn pauses<D: deploy_core::Deployer, K>(told: &mut Told<'_, D, K>) -> Held 
     let stand = told.observe().await?.sides.values().map(deploy_core::Running::total).sum::<u32>();
     told.report.equal(&stand, &0)?;
     told.settle(&Line { paused: false, ..line }).await
-}
-
-async fn tasks<D: deploy_core::Deployer, K>(told: &Told<'_, D, K>) -> Held {
-    if told.can.tasks {
-        told.report.leave_out("it runs tasks");
-        return Ok(());
-    }
-    let (track, revision) = (told.track.clone(), told.revisions[0].clone());
-    let timeout = Duration::from_secs(10);
-    let run = TaskRun { key: "d1/1/migrate".into(), track, run: vec!["true".into()], revision, timeout };
-    let refused = told.it.task(&run, TaskAct::Start, Token::new(2, 1)).await;
-    told.report.refused(refused, &[Kind::Unsupported]).map(drop)
 }
 
 /// What a first order is: one revision alone, pooled.

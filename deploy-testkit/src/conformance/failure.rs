@@ -28,6 +28,8 @@ pub enum Guarantee {
     G10,
     /// What cannot be done is refused, never silently done otherwise.
     G13,
+    /// What cannot become well ends the wait at once.
+    G14,
     /// A sentence of the contract, by its subject.
     Contract(&'static str),
 }

@@ -1,36 +1,47 @@
 //! What every platform of single instances does.
 
-use super::dropped;
+mod kept;
+mod life;
+mod told;
+
 use super::failure::{Failure, Guarantee};
+use super::programs::Programs;
 use super::report::{Held, Passed, Report};
-use deploy_core::{
-    Fence, Instance, InstanceSpec, InstanceState, Kind, Launch, Name, Result, Revision, Side, SlotId, TaskAct, TaskRun,
-    Token, TrackRef,
-};
+use super::tasks::{Case, Tasks};
+use super::{Read, dropped, read};
+use deploy_core::{Fence, Instance, InstanceSpec, InstanceState, Kind, Result, Revision, RevisionId, Token};
 use futures::future::LocalBoxFuture;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use told::{LONG, Told, of};
 
 const SHOWN: Guarantee = Guarantee::Contract("`list` and `slots` show every earlier write of the caller");
 const LAUNCHED: Guarantee = Guarantee::Contract("`launch` is idempotent by slot");
 const STOPPED: Guarantee = Guarantee::Contract("who was told to stop is terminating until it is removed");
 const LOGS: Guarantee = Guarantee::Contract("`NotFound` where nothing is kept of it");
+const PREPARED: Guarantee = Guarantee::Contract("`prepare` changes nothing live");
+const HINTED: Guarantee = Guarantee::Contract("hints to look again");
 const FENCED: Guarantee = Guarantee::G7;
 const TOKEN: Token = Token::new(2, 1);
-const LONG: Duration = Duration::from_secs(30);
 
 type Made<I, K> = LocalBoxFuture<'static, Result<(I, K)>>;
+type Reopen<I, K> = Box<dyn Fn(K) -> Made<I, K>>;
 
 /// Holds a platform of single instances to the contract of [`deploy_core::Instances`].
 pub struct Instances<I, K> {
     make: Box<dyn Fn() -> Made<I, K>>,
     specs: [InstanceSpec; 2],
+    programs: Programs,
+    tasks: Option<Tasks<K>>,
+    serves: Option<Read<K, Option<RevisionId>>>,
+    kept: Option<Read<K, Vec<RevisionId>>>,
+    reopen: Option<Reopen<I, K>>,
 }
 
 impl<I, K> fmt::Debug for Instances<I, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Instances").field("specs", &self.specs).finish_non_exhaustive()
+        let mut it = f.debug_struct("Instances");
+        it.field("specs", &self.specs).field("programs", &self.programs).field("tasks", &self.tasks);
+        it.finish_non_exhaustive()
     }
 }
 
@@ -41,7 +52,49 @@ impl<I: deploy_core::Instances + 'static, K: 'static> Instances<I, K> {
         specs: [InstanceSpec; 2],
         make: impl Fn() -> F + 'static,
     ) -> Self {
-        Self { make: Box::new(move || Box::pin(make())), specs }
+        let make = Box::new(move || -> Made<I, K> { Box::pin(make()) });
+        Self { make, specs, programs: Programs::new(), tasks: None, serves: None, kept: None, reopen: None }
+    }
+
+    /// Declares programs that end by themselves, have to be killed, say something, can never run.
+    #[must_use]
+    pub fn programs(mut self, programs: Programs) -> Self {
+        self.programs = programs;
+        self
+    }
+
+    /// Declares programs that tasks run.
+    #[must_use]
+    pub fn tasks(mut self, tasks: Tasks<K>) -> Self {
+        self.tasks = Some(tasks);
+        self
+    }
+
+    /// Says how the stable name is read: the revision that serves there. With it `serving` is checked for both specs.
+    #[must_use]
+    pub fn serves<F: Future<Output = Result<Option<RevisionId>>> + 'static>(
+        mut self,
+        serves: impl Fn(&K) -> F + 'static,
+    ) -> Self {
+        self.serves = Some(read(serves));
+        self
+    }
+
+    /// Says how it is read of which revisions bits are kept, on a platform that keeps none but those it has to.
+    #[must_use]
+    pub fn kept<F: Future<Output = Result<Vec<RevisionId>>> + 'static>(
+        mut self,
+        kept: impl Fn(&K) -> F + 'static,
+    ) -> Self {
+        self.kept = Some(read(kept));
+        self
+    }
+
+    /// Says how another engine's handle on the same platform is made. The one before was dropped.
+    #[must_use]
+    pub fn reopened<F: Future<Output = Result<(I, K)>> + 'static>(mut self, reopen: impl Fn(K) -> F + 'static) -> Self {
+        self.reopen = Some(Box::new(move |keep| Box::pin(reopen(keep))));
+        self
     }
 
     /// Takes every step.
@@ -56,48 +109,68 @@ impl<I: deploy_core::Instances + 'static, K: 'static> Instances<I, K> {
         raises(&self.fresh(&report).await?).await?;
         report.step(FENCED, "an older token is refused, and nothing has changed");
         fences(&self.fresh(&report).await?).await?;
+        report.step(PREPARED, "what is shipped twice runs nowhere");
+        prepares(&self.fresh(&report).await?).await?;
         report.step(LAUNCHED, "the same again is no second instance, another revision is refused");
         launches(&self.fresh(&report).await?).await?;
         report.step(STOPPED, "who was told to stop is terminating, and goes");
         stops(&self.fresh(&report).await?).await?;
         report.step(Guarantee::Contract("an instance that is gone is no error"), "an unknown instance can be stopped");
         let told = self.fresh(&report).await?;
-        report.done(told.stop("nobody-1", TOKEN).await?)?;
+        report.done(told.stop(&"nobody-1".into(), TOKEN).await?)?;
         report.step(Guarantee::G6, "calls that were dropped can be made again, to the same end");
         self.drops(&report).await?;
         report.step(LOGS, "of an unknown instance no log is kept");
         let told = self.fresh(&report).await?;
-        report.refused(told.it.logs(&track(), &"nobody-1".into(), 10).await, &[Kind::NotFound])?;
-        report.step(Guarantee::G13, "tasks are run once by their key, or refused");
-        tasks(&self.fresh(&report).await?).await?;
+        report.refused(told.it.logs(&told.track, &"nobody-1".into(), 10).await, &[Kind::NotFound])?;
+        report.step(HINTED, "hints are given where they are declared");
+        let told = self.fresh(&report).await?;
+        report.equal(&told.it.changes(&told.track).is_some(), &told.it.capabilities().hints)?;
+        life::steps(&self, &report).await?;
+        self.runs_tasks(&report).await?;
+        kept::steps(&self, &report).await?;
         report.left_out("instances on a host that cannot be reached", "the suite cannot cut a host off");
+        report.left_out("slots of a host that is full", "the suite cannot fill a host");
+        report.left_out("instances without our mark", "the suite cannot make them");
         Ok(report.passed())
     }
 
     async fn fresh<'r>(&self, report: &'r Report) -> Held<Told<'r, I, K>> {
         let (it, keep) = report.done((self.make)().await)?;
         let revision = |spec: &InstanceSpec| report.done(Revision::of(spec.clone()));
-        let [one, other] = [revision(&self.specs[0])?, revision(&self.specs[1])?];
-        let told = Told { it, keep, report, revisions: [one, other] };
-        report.done(told.it.prepare(&track(), &told.revisions, Token::default()).await)?;
+        let told = Told::new(it, keep, report, [revision(&self.specs[0])?, revision(&self.specs[1])?]);
+        report.done(told.it.prepare(&told.track, &told.revisions, Token::default()).await)?;
         Ok(told)
+    }
+
+    async fn runs_tasks(&self, report: &Report) -> Held {
+        let able = self.fresh(report).await?.it.capabilities().tasks;
+        for case in Case::ALL {
+            if case.begin(report, able, self.tasks.as_ref()) {
+                case.take(&self.fresh(report).await?.work(), self.tasks.as_ref()).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn drops(&self, report: &Report) -> Held {
         for polls in 1..=dropped::POLLS {
             let told = self.fresh(report).await?;
-            let (slot, launch) = (told.slot(0).await?, told.launch_of(0));
-            let fenced = dropped::after(polls, told.it.fence(&track(), TOKEN)).await.is_some();
+            let (slot, launch, track) = (told.slot(0).await?, told.launch_of_first(), &told.track);
+            let fenced = dropped::after(polls, told.it.fence(track, TOKEN)).await.is_some();
+            let shipped = dropped::after(polls, told.it.prepare(track, &told.revisions, TOKEN)).await.is_some();
             let launched = dropped::after(polls, told.it.launch(&slot, &launch, TOKEN)).await.is_some();
-            report.note(format!("fence and launch dropped after {polls} polls, ended: {fenced}, {launched}"));
+            let ended = [fenced, shipped, launched];
+            report.note(format!("fence, prepare and launch dropped after {polls} polls, ended: {ended:?}"));
             report.equal(&told.fence(TOKEN).await?, &TOKEN)?;
+            report.done(told.it.prepare(track, &told.revisions, TOKEN).await)?;
             report.done(told.launch(&slot, 0, TOKEN).await?)?;
             let instance = told.only().await?;
-            let stop = told.it.stop(&launch.track, &instance.id, LONG, TOKEN);
+            let stop = told.it.stop(track, &instance.id, LONG, TOKEN);
             let stopped = dropped::after(polls, stop).await.is_some();
             report.note(format!("stop({}) dropped after {polls} polls, ended: {stopped}", instance.id));
             told.gone(&instance).await?;
-            if fenced && launched && stopped {
+            if ended == [true; 3] && stopped {
                 return Ok(());
             }
         }
@@ -106,78 +179,11 @@ impl<I: deploy_core::Instances + 'static, K: 'static> Instances<I, K> {
     }
 }
 
-/// A platform under a step: what it is told and answers is noted.
-struct Told<'r, I, K> {
-    it: I,
-    #[allow(dead_code, reason = "it lives as long as the platform")]
-    keep: K,
-    report: &'r Report,
-    revisions: [Revision; 2],
-}
-
-impl<I: deploy_core::Instances, K> Told<'_, I, K> {
-    fn launch_of(&self, which: usize) -> Launch {
-        let revision = &self.revisions[which];
-        let spec = revision.spec.clone().unwrap_or_else(|| Arc::new(unreachable_spec()));
-        Launch { track: track(), side: Side::home(revision.id.clone()), spec }
-    }
-
-    async fn slot(&self, which: usize) -> Held<SlotId> {
-        let slots = self.report.done(self.it.slots(&track()).await)?;
-        let open = slots.iter().filter(|slot| slot.closed.is_none()).nth(which);
-        let told = format!("{} slots", slots.len());
-        open.map(|slot| slot.id.clone()).ok_or_else(|| self.report.broken(told, "two open slots"))
-    }
-
-    async fn launch(&self, slot: &SlotId, which: usize, token: Token) -> Held<Result<()>> {
-        let launch = self.launch_of(which);
-        let what = format!("launch({slot}, {}, {token})", launch.side.revision);
-        self.report.call(what, self.it.launch(slot, &launch, token)).await
-    }
-
-    async fn stop(&self, id: &str, token: Token) -> Held<Result<()>> {
-        let what = format!("stop({id}, {token})");
-        self.report.call(what, self.it.stop(&track(), &id.into(), LONG, token)).await
-    }
-
-    async fn fence(&self, token: Token) -> Held<Token> {
-        let told = self.report.call(format!("fence({token})"), self.it.fence(&track(), token)).await?;
-        self.report.done(told)
-    }
-
-    async fn list(&self) -> Held<Vec<Instance>> {
-        let told = self.it.list(&track()).await;
-        let one = |it: &Instance| format!("{} in {} {:?}", it.id, it.slot, it.state);
-        let shown = told.as_ref().map(|list| list.iter().map(one).collect::<Vec<_>>().join("; "));
-        self.report.note(format!("list -> {shown:?}"));
-        self.report.done(told)
-    }
-
-    async fn only(&self) -> Held<Instance> {
-        let mut list = self.list().await?;
-        self.report.holds(list.len() == 1, format_args!("{} instances", list.len()), "one instance")?;
-        Ok(list.remove(0))
-    }
-
-    /// Stops an instance until nothing is left of it; meanwhile it is terminating.
-    async fn gone(&self, instance: &Instance) -> Held {
-        for _ in 0..600 {
-            self.report.done(self.stop(instance.id.as_str(), TOKEN).await?)?;
-            let list = self.list().await?;
-            let Some(seen) = list.iter().find(|seen| seen.id == instance.id) else { return Ok(()) };
-            let state = &seen.state;
-            self.report.holds(*state == InstanceState::Terminating, format_args!("{state:?}"), "Terminating")?;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Err(self.report.broken("it is still listed after 600 looks", "it is gone"))
-    }
-}
-
 async fn raises<I: deploy_core::Instances, K>(told: &Told<'_, I, K>) -> Held {
     let report = told.report;
     report.equal(&told.fence(TOKEN).await?, &TOKEN)?;
     report.equal(&told.fence(Token::new(1, 9)).await?, &TOKEN)?;
-    report.equal(&report.done(told.it.token(&track()).await)?, &TOKEN)?;
+    report.equal(&told.token().await?, &TOKEN)?;
     report.holds(told.list().await?.is_empty(), "instances", "none")
 }
 
@@ -191,16 +197,36 @@ async fn fences<I: deploy_core::Instances, K>(told: &Told<'_, I, K>) -> Held {
     report.done(told.launch(&slot, 0, TOKEN).await?)?;
     let instance = told.only().await?;
     report.refused(told.launch(&second, 0, older).await?, &[Kind::Fenced])?;
-    report.refused(told.stop(instance.id.as_str(), older).await?, &[Kind::Fenced])?;
-    let revisions = &told.revisions;
-    // The default of `prepare` ships nothing, so it has nothing to refuse.
-    if let Err(error) = told.it.prepare(&track(), revisions, older).await {
-        report.refused::<()>(Err(error), &[Kind::Fenced])?;
+    report.refused(told.stop(&instance.id, older).await?, &[Kind::Fenced])?;
+    let shipped = told.it.prepare(&told.track, &told.revisions, older).await;
+    let marked = told.it.serving(&told.track, &told.side(0), older).await;
+    for (call, told) in [("prepare", shipped), ("serving", marked)] {
+        match told {
+            Ok(()) => report.left_out(
+                format!("`{call}` under an older token"),
+                "it was taken: where nothing is to be written, nothing can be refused",
+            ),
+            told => drop(report.refused(told, &[Kind::Fenced])?),
+        }
     }
     report.equal(&told.only().await?.state, &InstanceState::Running)?;
-    report.equal(&report.done(told.it.token(&track()).await)?, &TOKEN)?;
+    report.equal(&told.token().await?, &TOKEN)?;
     report.done(told.launch(&second, 0, Token::new(2, 2)).await?)?;
-    report.refused(told.stop(instance.id.as_str(), TOKEN).await?, &[Kind::Fenced]).map(drop)
+    report.equal(&told.token().await?, &Token::new(2, 2))?;
+    report.refused(told.stop(&instance.id, TOKEN).await?, &[Kind::Fenced]).map(drop)
+}
+
+async fn prepares<I: deploy_core::Instances, K>(told: &Told<'_, I, K>) -> Held {
+    for _ in 0..2 {
+        let shipped = told.it.prepare(&told.track, &told.revisions, TOKEN);
+        told.report.done(told.report.call("prepare(both revisions)", shipped).await?)?;
+        told.report.holds(told.list().await?.is_empty(), "instances", "none")?;
+    }
+    let instance = told.first().await?;
+    let shipped = told.it.prepare(&told.track, &told.revisions, TOKEN);
+    told.report.done(told.report.call("prepare(both revisions)", shipped).await?)?;
+    let still = told.only().await?;
+    told.report.equal(&(still.id, still.state), &(instance.id, InstanceState::Running))
 }
 
 async fn lists<I: deploy_core::Instances, K>(told: &Told<'_, I, K>) -> Held {
@@ -213,9 +239,13 @@ async fn lists<I: deploy_core::Instances, K>(told: &Told<'_, I, K>) -> Held {
         report.equal(&list.len(), &(which + 1))?;
         let seen = list.iter().find(|seen| seen.slot == slot);
         let seen = seen.ok_or_else(|| report.broken("nobody in its slot", format_args!("one in {slot}")))?;
-        report.equal(&seen.side, &told.launch_of(which).side)?;
+        report.equal(&seen.side, &told.side(which))?;
         report.equal(&seen.state, &InstanceState::Running)?;
-        report.holds(!seen.admitted && seen.in_flight.is_none(), "a router's word", "none: it has no router")?;
+        report.equal(&seen.address.is_some(), &told.has_port(which))?;
+        let a_routers = seen.admitted || seen.in_flight.is_some() || seen.health.is_some();
+        report.holds(!a_routers, "a router's or a probe's word", "none: it has neither")?;
+        let slots = report.done(told.it.slots(&told.track).await)?;
+        report.holds(slots.iter().any(|it| it.id == slot), format_args!("no {slot}"), "all places, taken and free")?;
     }
     let list = told.list().await?;
     report.holds(list[0].id != list[1].id, "the same id twice", "an id of its own")?;
@@ -238,49 +268,10 @@ async fn launches<I: deploy_core::Instances, K>(told: &Told<'_, I, K>) -> Held {
 async fn stops<I: deploy_core::Instances, K>(told: &Told<'_, I, K>) -> Held {
     let report = told.report;
     let slot = told.slot(0).await?;
-    report.done(told.launch(&slot, 0, TOKEN).await?)?;
-    let first = told.only().await?;
+    let first: Instance = told.first().await?;
     told.gone(&first).await?;
-    report.done(told.stop(first.id.as_str(), TOKEN).await?)?;
+    report.done(told.stop(&first.id, TOKEN).await?)?;
     report.done(told.launch(&slot, 1, TOKEN).await?)?;
     let second = told.only().await?;
     report.holds(second.id != first.id, "the id of who was there before", "an id of its own")
-}
-
-async fn tasks<I: deploy_core::Instances, K>(told: &Told<'_, I, K>) -> Held {
-    use deploy_core::TaskOutcome::{Barred, NotStarted};
-    let (report, revision) = (told.report, told.revisions[0].clone());
-    let run = |key: &str| TaskRun {
-        key: key.into(),
-        track: track(),
-        run: vec!["true".into()],
-        revision: revision.clone(),
-        timeout: LONG,
-    };
-    if !told.it.capabilities().tasks {
-        let refused = told.it.task(&run("d1/1/migrate"), TaskAct::Start, TOKEN).await;
-        return report.refused(refused, &[Kind::Unsupported]).map(drop);
-    }
-    let task = run("d1/1/migrate");
-    for (act, expected) in [(TaskAct::Look, NotStarted), (TaskAct::Bar, Barred), (TaskAct::Start, Barred)] {
-        let outcome = report.call(format!("task({act:?})"), told.it.task(&task, act, TOKEN)).await?;
-        report.equal(&report.done(outcome)?, &expected)?;
-    }
-    Ok(())
-}
-
-/// What no step is launched from: every revision here has a spec.
-fn unreachable_spec() -> InstanceSpec {
-    deploy_core::Workload::new(deploy_core::Source::Command(Vec::new())).instance_spec()
-}
-
-fn track() -> TrackRef {
-    of("web")
-}
-
-#[allow(clippy::expect_used, reason = "a name that is written here is one")]
-fn of(workload: &str) -> TrackRef {
-    let [application, environment, workload, target] =
-        ["shop", "production", workload, "here"].map(|name| Name::new(name).expect("a name"));
-    TrackRef { application, environment, workload, target }
 }

@@ -13,6 +13,8 @@
 //! | [`HealthCheck`] | a health check: [`deploy_core::HealthCheck`] |
 //! | [`Strategy`] | a strategy: [`deploy_core::Strategy`] |
 //! | [`Judge`] | a judge: [`deploy_core::Judge`] |
+//! | [`Gate`] | a gate: [`deploy_core::Gate`] |
+//! | [`MetricSource`] | a source of figures: [`deploy_core::MetricSource`] |
 //!
 //! What makes a subject gives it with what has to live as long as it (a folder, a process, `()`).
 //!
@@ -39,21 +41,39 @@ mod clock;
 mod deployer;
 mod dropped;
 mod failure;
+mod gate;
 mod health;
 mod instances;
 mod judge;
+mod metrics;
+mod programs;
 mod report;
 mod router;
 mod store;
 mod strategy;
+mod tasks;
 
 pub use clock::Clock;
 pub use deployer::Deployer;
 pub use failure::{Failure, Guarantee};
+pub use gate::Gate;
 pub use health::HealthCheck;
 pub use instances::Instances;
 pub use judge::Judge;
+pub use metrics::{Measured, MetricSource};
+pub use programs::Programs;
 pub use report::{Checked, LeftOut, Passed};
 pub use router::Router;
 pub use store::Store;
 pub use strategy::Strategy;
+pub use tasks::Tasks;
+
+use deploy_core::Result;
+use futures::future::LocalBoxFuture;
+
+/// Reads something of a platform past the trait: from what was made with it.
+type Read<K, T> = Box<dyn Fn(&K) -> LocalBoxFuture<'static, Result<T>>>;
+
+fn read<K, T, F: Future<Output = Result<T>> + 'static>(how: impl Fn(&K) -> F + 'static) -> Read<K, T> {
+    Box::new(move |keep| Box::pin(how(keep)))
+}

@@ -18,6 +18,7 @@ const SAME: Guarantee = Guarantee::Contract("the same state again changes nothin
 const WHOLE: Guarantee = Guarantee::G6;
 const FENCED: Guarantee = Guarantee::G7;
 const KEPT: Guarantee = Guarantee::Contract("state is durable before it is acknowledged");
+const LISTENS: Guarantee = Guarantee::Contract("whether a workload's ports can be listened on");
 const PORT: Guarantee =
     Guarantee::Contract("a new port that cannot be listened on is an error, and nothing has changed");
 

@@ -7,7 +7,7 @@ use super::clock::{Clock, at};
 use super::failure::{Failure, Guarantee};
 use super::report::{Held, Passed, Report};
 use deploy_core::{
-    Actor, Creation, DeploymentId, Event, Lease, OnBusy, Record, Release, Request, Result, Scope, Spec, What,
+    Actor, Creation, DeploymentId, Event, Kind, Lease, OnBusy, Record, Release, Request, Result, Scope, Spec, What,
 };
 use futures::future::LocalBoxFuture;
 use std::fmt;
@@ -17,6 +17,8 @@ use std::time::Duration;
 const BUSY: Guarantee = Guarantee::G4;
 const COMPARED: Guarantee = Guarantee::Contract("compare-and-append");
 const KEPT: Guarantee = Guarantee::Contract("what was acknowledged is never lost");
+const DAMAGED: Guarantee =
+    Guarantee::Contract("a store that cannot be read as what it should be says so and is never overwritten");
 const TIME: Guarantee = Guarantee::Contract("`now` never runs backward");
 const LISTED: Guarantee = Guarantee::Contract("the deployments that fit, the newest first");
 const ASKED: Guarantee = Guarantee::Contract("what was asked, numbered");
@@ -24,12 +26,14 @@ const HINTED: Guarantee = Guarantee::Contract("hints that something was written"
 const HOUR: Duration = Duration::from_secs(3600);
 
 type Made<S, K> = LocalBoxFuture<'static, Result<(S, K)>>;
+type Damage<K> = Box<dyn Fn(&K)>;
 type Reopen<S, K> = Box<dyn Fn(K, Clock) -> Made<S, K>>;
 
 /// Holds a store to the contract of [`deploy_core::Store`].
 pub struct Store<S, K> {
     make: Box<dyn Fn(Clock) -> Made<S, K>>,
     reopen: Option<Reopen<S, K>>,
+    damage: Option<Damage<K>>,
 }
 
 impl<S, K> fmt::Debug for Store<S, K> {
@@ -41,7 +45,7 @@ impl<S, K> fmt::Debug for Store<S, K> {
 impl<S: deploy_core::Store + 'static, K: 'static> Store<S, K> {
     /// Stores made anew for each step: empty, by the clock that is handed in, each with what has to live as long as it.
     pub fn new<F: Future<Output = Result<(S, K)>> + 'static>(make: impl Fn(Clock) -> F + 'static) -> Self {
-        Self { make: Box::new(move |clock| Box::pin(make(clock))), reopen: None }
+        Self { make: Box::new(move |clock| Box::pin(make(clock))), reopen: None, damage: None }
     }
 
     /// Says how what a store kept is opened again, as after a restart. The store itself was dropped before.
@@ -54,6 +58,13 @@ impl<S: deploy_core::Store + 'static, K: 'static> Store<S, K> {
         self
     }
 
+    /// Says how what a store kept is damaged, so that it is none any more. It is opened again as [`Store::reopened`] says.
+    #[must_use]
+    pub fn damaged(mut self, damage: impl Fn(&K) + 'static) -> Self {
+        self.damage = Some(Box::new(damage));
+        self
+    }
+
     /// Takes every step.
     ///
     /// # Errors
@@ -63,6 +74,7 @@ impl<S: deploy_core::Store + 'static, K: 'static> Store<S, K> {
         records::steps(&self, &report).await?;
         leases::steps(&self, &report).await?;
         self.stays(&report).await?;
+        self.says_so(&report).await?;
         Ok(report.passed())
     }
 
@@ -99,6 +111,32 @@ impl<S: deploy_core::Store + 'static, K: 'static> Store<S, K> {
     }
 }
 
+impl<S: deploy_core::Store + 'static, K: 'static> Store<S, K> {
+    async fn says_so(&self, report: &Report) -> Held {
+        report.step(DAMAGED, "what was damaged is told, every time, and nothing is made anew in its place");
+        let (Some(reopen), Some(damage)) = (&self.reopen, &self.damage) else {
+            report.leave_out("no way to damage and open it was declared (`damaged`, `reopened`)");
+            return Ok(());
+        };
+        let told = self.fresh(report).await?;
+        told.made("d1").await?;
+        let Told { store, keep, clock, .. } = told;
+        drop(store);
+        damage(&keep);
+        report.note("dropped, damaged, and opened again");
+        let loaded = match reopen(keep, clock.clone()).await {
+            Err(error) => Err(error),
+            Ok((store, keep)) => {
+                let told = Told { store: Arc::new(store), keep, clock, report };
+                report.refused(told.store.load(&"d1".into()).await, &[Kind::Corrupt])?;
+                report.refused(told.created_again().await?, &[Kind::Corrupt])?;
+                told.store.load(&"d1".into()).await
+            }
+        };
+        report.refused(loaded, &[Kind::Corrupt]).map(drop)
+    }
+}
+
 /// A store under a step: what it is told and answers is noted.
 struct Told<'r, S, K> {
     store: Arc<S>,
@@ -112,6 +150,10 @@ impl<S: deploy_core::Store + 'static, K> Told<'_, S, K> {
     async fn create(&self, id: &str, request: &Request) -> Held<Result<Creation>> {
         let what = format!("create({id}, {} to {})", request.release.version(), request.environment);
         self.report.call(what, self.store.create(&id.into(), request, &ann())).await
+    }
+
+    async fn created_again(&self) -> Held<Result<Creation>> {
+        self.create("d1", &request("shop", "production", "1")).await
     }
 
     /// A deployment that is new.

@@ -1,9 +1,13 @@
 //! Implementations that break a guarantee each, and what they are told.
 
 mod deployer;
+pub mod gate;
 mod health;
 pub mod instances;
 mod judge;
+pub mod metrics;
+pub mod plain;
+mod plain_tasks;
 pub mod router;
 mod store;
 mod strategy;

@@ -20,6 +20,8 @@ pub enum Fault {
     SticksSilently,
     ForgetsTheRest,
     NeverAnswers,
+    ForgetsTheFence,
+    RefusesEveryPort,
 }
 
 /// A router that remembers what it is told.
@@ -87,6 +89,13 @@ impl Router for Plain {
         }
     }
 
+    async fn can_listen(&self, _track: &TrackRef, ports: &[u16]) -> Result<()> {
+        match ports.iter().find(|port| std::net::TcpListener::bind(("127.0.0.1", **port)).is_err()) {
+            None if !self.has(Fault::RefusesEveryPort) => Ok(()),
+            taken => Err(Error::invalid(format!("port {taken:?} is taken"))),
+        }
+    }
+
     async fn apply(&self, routes: &Routes) -> Result<()> {
         if self.has(Fault::NeverAnswers) {
             std::future::pending::<()>().await;
@@ -126,7 +135,12 @@ impl Router for Plain {
 
     async fn remove(&self, track: &TrackRef, token: Token) -> Result<()> {
         self.held(track, token)?;
-        self.states.lock().unwrap().remove(track);
+        let mut states = self.states.lock().unwrap();
+        if self.has(Fault::ForgetsTheFence) {
+            states.remove(track);
+        } else if let Some(state) = states.get_mut(track) {
+            *state = RouteState { token, ..RouteState::empty(Evidence::DataPlane) };
+        }
         Ok(())
     }
 }
@@ -183,6 +197,21 @@ async fn a_router_that_forgets_other_workloads() {
         &told(Fault::ForgetsTheRest).await,
         "the contract (`observe` shows every earlier write of the caller) is broken in step \"what one workload is told changes no other\"",
     );
+}
+
+#[tokio::test]
+async fn a_router_that_forgets_its_fence_with_a_workload() {
+    begins(
+        &told(Fault::ForgetsTheFence).await,
+        "G7 is broken in step \"after a workload was removed an older token is refused still\": told (), expected the error Fenced",
+    );
+}
+
+#[tokio::test]
+async fn a_router_that_refuses_a_port_that_is_free() {
+    let line = told(Fault::RefusesEveryPort).await;
+    begins(&line, "the contract (whether a workload's ports can be listened on) is broken");
+    assert!(line.ends_with("is taken), expected no error"), "{line}");
 }
 
 #[tokio::test(start_paused = true)]

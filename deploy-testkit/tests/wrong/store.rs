@@ -3,10 +3,12 @@
 use super::{begins, broken};
 use async_trait::async_trait;
 use deploy_core::{
-    Actor, Ask, Creation, DeploymentId, Event, Filter, Kind, Lease, Memory, Record, Request, Result, Scope, Signal,
-    Store, Summary, Timestamp, What,
+    Actor, Ask, Creation, DeploymentId, Error, Event, Filter, Kind, Lease, Memory, Record, Request, Result, Scope,
+    Signal, Store, Summary, Timestamp, What,
 };
 use deploy_testkit::conformance::{self, Clock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,7 @@ enum Fault {
     RunsBackward,
     TakesALateEpoch,
     ListsTheOldestFirst,
+    OverwritesTheDamaged,
 }
 
 /// The store in memory, but for one fault.
@@ -24,7 +27,7 @@ enum Fault {
 struct Wrong {
     fault: Fault,
     clock: Clock,
-    own: Memory,
+    own: Arc<Memory>,
 }
 
 impl Wrong {
@@ -113,9 +116,22 @@ impl Store for Wrong {
 async fn told(fault: Fault) -> String {
     let make = move |clock: Clock| async move {
         let read = clock.clone();
-        Ok((Wrong { fault, clock, own: Memory::new(move || read.read()) }, ()))
+        let own = Arc::new(Memory::new(move || read.read()));
+        Ok((Wrong { fault, clock, own: own.clone() }, (own, Arc::new(AtomicBool::new(false)))))
     };
-    broken(conformance::Store::new(make).run().await)
+    let reopen = move |(own, damaged): (Arc<Memory>, Arc<AtomicBool>), clock: Clock| async move {
+        let (read, is_damaged) = (clock.clone(), damaged.load(Ordering::SeqCst));
+        match fault {
+            Fault::OverwritesTheDamaged if is_damaged => {
+                let own = Arc::new(Memory::new(move || read.read()));
+                Ok((Wrong { fault, clock, own: own.clone() }, (own, damaged)))
+            }
+            _ if is_damaged => Err(Error::new(Kind::Corrupt, "it is damaged")),
+            _ => Ok((Wrong { fault, clock, own: own.clone() }, (own, damaged))),
+        }
+    };
+    let suite = conformance::Store::new(make).reopened(reopen);
+    broken(suite.damaged(|(_, damaged)| damaged.store(true, Ordering::SeqCst)).run().await)
 }
 
 #[tokio::test]
@@ -153,6 +169,14 @@ async fn a_store_that_takes_a_late_epoch() {
     begins(
         &told(Fault::TakesALateEpoch).await,
         "G7 is broken in step \"an append under an epoch that is not the newest is refused\"",
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_makes_anew_what_was_damaged() {
+    begins(
+        &told(Fault::OverwritesTheDamaged).await,
+        "the contract (a store that cannot be read as what it should be says so and is never overwritten) is broken in step \"what was damaged is told, every time, and nothing is made anew in its place\": told the error NotFound",
     );
 }
 

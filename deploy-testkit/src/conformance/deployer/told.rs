@@ -3,6 +3,7 @@
 use super::{first_line, track};
 use crate::conformance::dropped;
 use crate::conformance::report::{Held, Report};
+use crate::conformance::tasks::{Runner, Work};
 use deploy_core::time::after;
 use deploy_core::{
     Bounds, Budget, Capabilities, Folded, Health, Instance, InstanceState, Observed, Order, OrderKind, OrderLine,
@@ -28,7 +29,6 @@ pub(super) struct Line {
 /// What it is told and answers is noted.
 pub(super) struct Told<'r, D, K> {
     pub(super) it: D,
-    #[allow(dead_code, reason = "it lives as long as the platform")]
     keep: K,
     pub(super) report: &'r Report,
     pub(super) revisions: [Revision; 2],
@@ -51,6 +51,27 @@ impl<'r, D: deploy_core::Deployer, K> Told<'r, D, K> {
     ) -> Self {
         let (track, token, begun) = (track(), Token::new(2, 0), Instant::now());
         Self { it, keep, report, revisions, can, track, token, traffic: Traffic::None, pace, begun }
+    }
+
+    pub(super) fn work(&self) -> Work<'_, K> {
+        Work {
+            runner: Runner::Deployer(&self.it),
+            keep: &self.keep,
+            report: self.report,
+            track: &self.track,
+            revision: &self.revisions[0],
+            fence: self.can.fence,
+        }
+    }
+
+    /// How many stand of the side that an order brings in.
+    pub(super) async fn standing(&self, line: &Line) -> Held<u32> {
+        let seen = self.observe().await?;
+        Ok(self.sides(line).1.map_or(0, |side| stand(&seen, &side)))
+    }
+
+    pub(super) async fn remove(&self, token: Token) -> Held<Result<()>> {
+        self.report.call(format!("remove({token})"), self.it.remove(&self.track, token)).await
     }
 
     pub(super) fn first(&self, count: u32) -> Line {

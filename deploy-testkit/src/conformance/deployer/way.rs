@@ -4,7 +4,7 @@ use super::Deployer;
 use super::told::{LOOKS, Line, Told, ready, stand};
 use crate::conformance::failure::Guarantee;
 use crate::conformance::report::{Held, Report};
-use deploy_core::{Observed, OrderKind, Running, Share, Split, Spread, Traffic};
+use deploy_core::{Capabilities, InstanceState, Observed, OrderKind, Running, Share, Split, Spread, Traffic};
 
 pub(super) async fn steps<D, K>(suite: &Deployer<D, K>, report: &Report) -> Held
 where
@@ -16,16 +16,30 @@ where
         "a grow does not shift, a shift does not scale, a shrink does neither more than it is told",
     );
     let told = suite.fresh(report).await?;
-    if !told.can.routes || told.can.slots.is_some_and(|slots| slots < 5) {
-        report.leave_out("it does not route, or has room for fewer than five instances");
+    let able = told.can.routes && told.can.slots.is_none_or(|slots| slots >= 5);
+    let why = "it does not route, or has room for fewer than five instances";
+    if !halves(&told.can) {
+        report.left_out("a shift by half, before the whole", "it does not divide by share, or not so finely");
+    }
+    if able {
+        whole(told, None).await?;
+    } else {
+        report.leave_out(why);
+    }
+    report.step(Guarantee::G6, "turns that were dropped can be taken again, to the same end");
+    if !able {
+        report.leave_out(why);
         return Ok(());
     }
-    whole(told, None).await?;
-    report.step(Guarantee::G6, "turns that were dropped can be taken again, to the same end");
     for polls in 1..=3 {
         whole(suite.fresh(report).await?, Some(polls)).await?;
     }
     Ok(())
+}
+
+const fn halves(can: &Capabilities) -> bool {
+    let finest = can.finest.points();
+    can.split && (finest == 0 || Share::percent(50).points().is_multiple_of(finest))
 }
 
 /// Both at full count, traffic in two moves, then the first one goes.
@@ -45,7 +59,7 @@ async fn whole<D: deploy_core::Deployer, K>(mut told: Told<'_, D, K>, polls: Opt
         line(OrderKind::Shift, 2, 2, Split::candidate()),
         line(OrderKind::Shrink, 0, 2, Split::candidate()),
     ];
-    if !told.can.split || !Share::percent(50).points().is_multiple_of(told.can.finest.points().max(1)) {
+    if !halves(&told.can) {
         way.remove(2);
     }
     for line in &way {
@@ -79,6 +93,11 @@ async fn is_kept<D: deploy_core::Deployer, K>(told: &Told<'_, D, K>, line: &Line
     let (before, spread) = (spread_of(was), spread_of(&seen));
     let kept = spread == before || *spread == wanted;
     report.holds(kept, format_args!("requests by {spread:?}"), format_args!("{before:?}, then {wanted:?}"))?;
+    let left = seen.instances().find(|it| it.state == InstanceState::Terminating && it.admitted);
+    if let Some(left) = left {
+        report.then(Guarantee::G2, "who is told to stop is out of the router before");
+        return Err(report.broken(format_args!("{} is terminating and admitted", left.id), "it was taken out before"));
+    }
     let (standing, limits) = (standing(&seen), told.bounds(line));
     // Who stood before a shrink may stand until told to go.
     let most = limits.ceiling.max(self::standing(was));

@@ -1,12 +1,14 @@
 //! What a router says of what it was told.
 
 use super::{
-    FENCED, KEPT, Router, SAME, SHOWN, Told, WHOLE, draining, member, routes, split, spread_in_words, track, who,
+    FENCED, KEPT, LISTENS, Router, SAME, SHOWN, Told, WHOLE, draining, member, routes, split, spread_in_words, track,
+    who,
 };
 use crate::conformance::dropped;
 use crate::conformance::failure::Guarantee;
 use crate::conformance::report::{Held, Report};
 use deploy_core::{Fence, Kind, Match, Member, Routes, Share, Split, Spread, Sticky, Token};
+use std::net::TcpListener;
 use std::time::Duration;
 
 pub(super) async fn steps<R, K>(suite: &Router<R, K>, report: &Report) -> Held
@@ -33,6 +35,10 @@ where
     drops(suite, report).await?;
     report.step(SHOWN, "a workload that was removed is forgotten, once and again");
     removes(&suite.fresh(report).await?).await?;
+    report.step(FENCED, "after a workload was removed an older token is refused still");
+    stays_fenced(&suite.fresh(report).await?).await?;
+    report.step(LISTENS, "a port that is taken is told before it is tried, and nothing has changed");
+    can_listen(&suite.fresh(report).await?).await?;
     refuses(suite, report).await?;
     report.step(KEPT, "what was told is there after a restart, and so is the fence");
     restarts(suite, report).await
@@ -167,6 +173,43 @@ async fn removes<R: deploy_core::Router, K>(told: &Told<'_, R, K>) -> Held {
     let back = routes(3, Spread::Pooled, &two());
     told.apply(&back).await?;
     told.does(&back).await
+}
+
+async fn stays_fenced<R: deploy_core::Router, K>(told: &Told<'_, R, K>) -> Held {
+    let report = told.report;
+    if told.router.capabilities().fence == Fence::None {
+        report.leave_out("the router refuses no token (`fence` is none)");
+        return Ok(());
+    }
+    told.apply(&routes(1, Spread::Pooled, &two())).await?;
+    report.done(told.removed(Token::new(2, 2)).await?)?;
+    let late = routes(1, Spread::Pooled, &two());
+    report.refused(told.applied(&late).await?, &[Kind::Fenced])?;
+    report.holds(told.observe(&late.track).await?.members.is_empty(), "members", "none: it was refused")
+}
+
+async fn can_listen<R: deploy_core::Router, K>(told: &Told<'_, R, K>) -> Held {
+    let (report, track) = (told.report, track("web"));
+    let own = |error: std::io::Error| report.broken(error, "a port for the suite");
+    let held = TcpListener::bind("127.0.0.1:0").map_err(own)?;
+    let port = held.local_addr().map_err(own)?.port();
+    let ports = [port];
+    let taken = report.call(format!("can_listen({port}, which is taken)"), told.router.can_listen(&track, &ports));
+    match taken.await? {
+        Ok(()) => {
+            report.leave_out("it does not know before it is tried, or listens elsewhere");
+            return Ok(());
+        }
+        taken => report.refused(taken, &[Kind::Invalid, Kind::Denied])?,
+    };
+    drop(held);
+    for _ in 0..2 {
+        let free = report.call(format!("can_listen({port}, which is free)"), told.router.can_listen(&track, &ports));
+        report.done(free.await?)?;
+    }
+    drop(TcpListener::bind(("127.0.0.1", port)).map_err(|error| report.broken(error, "a port that is free still"))?);
+    let state = told.observe(&track).await?;
+    report.holds(state.members.is_empty() && state.spread == Spread::None, format_args!("{state:?}"), "nothing")
 }
 
 /// G13: what it does not declare is refused, never silently done otherwise.
