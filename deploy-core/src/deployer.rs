@@ -23,8 +23,8 @@ use std::fmt::Debug;
 ///   out of the router and drained, and launches nothing that is not asked for.
 /// * Every write bears the token; an older one than the newest seen is refused as [`Kind::Fenced`], where the
 ///   platform's fence can.
-/// * What bears our mark and belongs to neither side of the order goes too, but only where the order's kind
-///   [retires](crate::OrderKind::retires).
+/// * What bears our mark and belongs to neither side of the order goes too, under the same floor: at the latest where the
+///   order's kind [retires](crate::OrderKind::retires).
 /// * An instance that bears no mark of ours is never touched.
 /// * An error is for the whole call; what goes wrong at one host or instance is a [`Trouble`](crate::Trouble) of the turn.
 #[async_trait]

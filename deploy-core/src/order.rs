@@ -23,7 +23,7 @@ pub enum OrderKind {
 }
 
 impl OrderKind {
-    /// Whether instances may go: in the others counts are kept or go up, also those of what belongs to neither side.
+    /// Whether instances of its sides may go: in the others their counts are kept or go up.
     pub const fn retires(self) -> bool {
         matches!(self, Self::Shrink | Self::InPlace)
     }

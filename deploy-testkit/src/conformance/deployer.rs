@@ -83,7 +83,7 @@ impl<D: deploy_core::Deployer + 'static, K: 'static> Deployer<D, K> {
         self.runs_tasks(&report).await?;
         kept::steps(&self, &report).await?;
         report.left_out(
-            "whether what belongs to neither side stays in a grow or a shift",
+            "whether what belongs to neither side goes in a grow or a shift already",
             "platforms of single instances let it go in every order, within the limits",
         );
         report.left_out("instances without our mark", "the suite cannot make them");
