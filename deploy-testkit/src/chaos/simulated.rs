@@ -136,7 +136,7 @@ impl Scene for Set {
 
     fn state(&self) -> String {
         let world = self.platform.world();
-        let of = |(track, site): (&TrackRef, &crate::sim::Site)| {
+        let of = |(track, site): (&TrackRef, &Box<crate::sim::Site>)| {
             let mut counts: BTreeMap<String, usize> = BTreeMap::new();
             for unit in site.units.iter().filter(|unit| unit.runs()) {
                 *counts.entry(unit.side.to_string()).or_default() += 1;
