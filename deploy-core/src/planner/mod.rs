@@ -83,7 +83,7 @@ pub fn plan(planning: &Planning<'_>) -> Result<Plan> {
         version: release.version().to_owned(),
         made_at: planning.now,
         deadline: way(&tracks, &waves, |track| leg_deadline(&track.before)),
-        back_deadline: way(&tracks, &waves, |track| track.back_deadline()),
+        back_deadline: way(&tracks, &waves, Track::back_deadline),
         tracks,
         waves,
     };

@@ -136,7 +136,7 @@ impl Scene for Set {
 
     fn state(&self) -> String {
         let world = self.platform.world();
-        let of = |(track, site): (&TrackRef, &Box<crate::sim::Site>)| {
+        let of = |track: &TrackRef, site: &crate::sim::Site| {
             let mut counts: BTreeMap<String, usize> = BTreeMap::new();
             for unit in site.units.iter().filter(|unit| unit.runs()) {
                 *counts.entry(unit.side.to_string()).or_default() += 1;
@@ -144,7 +144,7 @@ impl Scene for Set {
             let spread = site.control.as_ref().map_or_else(|| site.spread.clone(), |one| one.effective(world.now));
             format!("{}: {counts:?}, requests: {}", track.workload, served(&spread))
         };
-        world.sites.iter().map(of).collect::<Vec<_>>().join("\n")
+        world.sites.iter().map(|(track, site)| of(track, site)).collect::<Vec<_>>().join("\n")
     }
 
     fn broken(&self) -> Vec<String> {
