@@ -77,7 +77,11 @@ struct Crowd(BTreeMap<String, Platform>);
 
 impl Crowd {
     fn new(clock: impl Fn() -> Timestamp + Copy + Send + Sync + 'static) -> Self {
-        let world = |number: usize| Platform::new(World::new(number as u64, Profile::Instant), clock);
+        let world = |number: usize| {
+            let mut world = World::new(number as u64, Profile::Instant);
+            world.trail.kept = 0;
+            Platform::new(world, clock)
+        };
         Self((0..DEPLOYMENTS).map(|number| (format!("app-{number}"), world(number))).collect())
     }
 

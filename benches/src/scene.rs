@@ -60,9 +60,15 @@ impl Scene {
         let instances: Vec<Instance> = observed.instances().cloned().collect();
         let folded = Folded { health: Health::Healthy, since: now, fresh: true };
         let health = instances.iter().map(|instance| (instance.id.clone(), folded)).collect();
-        let seen = TrackSeen { fenced: true, prepared: true, observed: Some(observed), health, ..TrackSeen::default() };
+        let seen = TrackSeen {
+            fenced: true,
+            prepared: true,
+            observed: Some(Arc::new(observed)),
+            health,
+            ..TrackSeen::default()
+        };
         let lease = Claim { epoch: 1, renewed_before: None };
-        let seen = Seen { lease, tracks: BTreeMap::from([(track.clone(), seen)]), ..Seen::default() };
+        let seen = Seen { lease, tracks: BTreeMap::from([(track.clone(), Arc::new(seen))]), ..Seen::default() };
         let slots =
             (0..instances.len() * 2).map(|n| Slot { id: slot(n as u32), host: "here".into(), closed: None }).collect();
         let mut scene = Self { history, record, seen, track, instances, slots, now };

@@ -36,7 +36,8 @@ struct Inner {
 struct Kept {
     order: usize,
     record: Record,
-    events: Vec<Event>,
+    /// What each write added.
+    events: Vec<Box<[Event]>>,
     signals: Vec<Signal>,
 }
 
@@ -133,9 +134,10 @@ impl Store for Memory {
         let event = Event { number: 1, at: now, what };
         let record = Record::fold(id, [event.clone()])?;
         let order = inner.deployments.len();
-        inner
-            .deployments
-            .insert(id.clone(), Kept { order, record: record.clone(), events: vec![event], signals: Vec::new() });
+        inner.deployments.insert(
+            id.clone(),
+            Kept { order, record: record.clone(), events: vec![[event].into()], signals: Vec::new() },
+        );
         inner.scopes.entry(scope).or_default().push(id.clone());
         inner.tell(id);
         Ok(Creation::New(Box::new(record)))
@@ -166,7 +168,7 @@ impl Store for Memory {
         let numbered = (version + 1..).zip(events).map(|(number, what)| Event { number, at, what });
         let numbered: Vec<Event> = numbered.collect();
         numbered.iter().for_each(|event| kept.record.apply(event));
-        kept.events.extend(numbered.iter().cloned());
+        kept.events.push(numbered.clone().into());
         inner.latest = inner.latest.max(at);
         inner.tell(id);
         Ok(numbered)
@@ -185,7 +187,8 @@ impl Store for Memory {
 
     async fn events(&self, id: &DeploymentId, after: u64) -> Result<Vec<Event>> {
         let inner = self.lock();
-        Ok(inner.kept(id)?.events.iter().filter(|event| event.number > after).cloned().collect())
+        let events = inner.kept(id)?.events.iter().flatten();
+        Ok(events.filter(|event| event.number > after).cloned().collect())
     }
 
     async fn claim(&self, scope: &Scope, holder: &str, ttl: Duration, least: u64) -> Result<Lease> {

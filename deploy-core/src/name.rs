@@ -1,16 +1,17 @@
-//! Names and ids.
+//! Names and ids. They are in most of what is recorded: clones share their text.
 
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A name that fits a label on every platform: 1 to 40 characters, `a-z`, `0-9` and `-`, a letter first, no `-` last.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(extend("pattern" = "^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"))]
-pub struct Name(String);
+pub struct Name(Arc<str>);
 
 impl Name {
     /// The longest name, in characters.
@@ -27,7 +28,7 @@ impl Name {
             && !name.ends_with('-')
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if fits {
-            return Ok(Self(name));
+            return Ok(Self(name.into()));
         }
         Err(Error::invalid(format!(
             "`{name}` is not a name: use 1 to {} of a-z, 0-9 and `-`, a letter first, no `-` last",
@@ -57,7 +58,7 @@ impl FromStr for Name {
 
 impl From<Name> for String {
     fn from(name: Name) -> Self {
-        name.0
+        name.0.to_string()
     }
 }
 
@@ -75,13 +76,13 @@ impl std::borrow::Borrow<str> for Name {
 
 impl PartialEq<str> for Name {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other
+        self.as_str() == other
     }
 }
 
 impl PartialEq<&str> for Name {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
+        self.as_str() == *other
     }
 }
 
@@ -90,12 +91,12 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Takes an id as it is.
             pub fn new(id: impl Into<String>) -> Self {
-                Self(id.into())
+                Self(id.into().into())
             }
 
             /// The id as text.
@@ -112,13 +113,13 @@ macro_rules! id {
 
         impl From<&str> for $name {
             fn from(id: &str) -> Self {
-                Self(id.to_owned())
+                Self(id.into())
             }
         }
 
         impl From<String> for $name {
             fn from(id: String) -> Self {
-                Self(id)
+                Self(id.into())
             }
         }
     };
@@ -153,7 +154,7 @@ impl RevisionId {
 
     /// Whether it ran before we came.
     pub fn is_adopted(&self) -> bool {
-        self.0 == "adopted"
+        self.as_str() == "adopted"
     }
 }
 

@@ -106,12 +106,14 @@ impl Order<'_> {
         Frame { from: from.as_ref(), to: to.as_ref() }.spread(&self.traffic)
     }
 
-    /// Folded health of an instance, with whether it has been well for the min ready time.
+    /// Whether an instance has been well for the min ready time.
     pub fn is_healthy_for_min_ready(&self, instance: &InstanceId) -> bool {
-        self.health.get(instance).is_some_and(|folded| {
-            folded.health == crate::Health::Healthy
-                && crate::time::between(folded.since, self.now) >= self.budget.min_ready
-        })
+        self.health.get(instance).is_some_and(|folded| self.lasts(folded))
+    }
+
+    /// Whether one of such folded health has been well for the min ready time.
+    pub fn lasts(&self, folded: &Folded) -> bool {
+        folded.health == crate::Health::Healthy && crate::time::between(folded.since, self.now) >= self.budget.min_ready
     }
 }
 

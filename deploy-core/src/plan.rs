@@ -18,7 +18,7 @@ pub struct Plan {
     /// When what it was made from was observed.
     pub made_at: Timestamp,
     /// What changes, by workload and target. Empty: everything is as asked already.
-    pub tracks: BTreeMap<TrackRef, Track>,
+    pub tracks: BTreeMap<TrackRef, Box<Track>>,
     /// Tracks that run at the same time; in this order, and back in reverse.
     pub waves: Vec<Vec<TrackRef>>,
     /// The whole way forward takes at most so long.
@@ -94,7 +94,8 @@ impl Plan {
 
     /// The track of a workload.
     pub fn track_of(&self, workload: &Name) -> Option<(&TrackRef, &Track)> {
-        self.tracks.iter().find(|(track, _)| track.workload == *workload)
+        let mut tracks = self.tracks.iter().map(|(track, planned)| (track, &**planned));
+        tracks.find(|(track, _)| track.workload == *workload)
     }
 
     /// The wave a track is in.

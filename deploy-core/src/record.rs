@@ -291,8 +291,8 @@ pub struct Record {
     pub paused: Option<Pause>,
     /// The plan, once it has begun.
     pub plan: Option<Arc<Plan>>,
-    /// Every track.
-    pub tracks: BTreeMap<TrackRef, TrackState>,
+    /// Every track; shared by clones of the record until an event changes it.
+    pub tracks: BTreeMap<TrackRef, Arc<TrackState>>,
     /// Every task that was begun, by its stable key.
     pub tasks: BTreeMap<String, TaskState>,
     /// Every gate that was asked, by its stable key.
@@ -331,7 +331,7 @@ impl Record {
 
     /// A track of the plan with its state.
     pub fn track(&self, track: &TrackRef) -> Option<(&Track, &TrackState)> {
-        Some((self.plan.as_deref()?.tracks.get(track)?, self.tracks.get(track)?))
+        Some((&**self.plan.as_deref()?.tracks.get(track)?, &**self.tracks.get(track)?))
     }
 
     /// The stages a track is on: forward, after the commit, or back.

@@ -144,7 +144,7 @@ impl Game {
         let seen = TrackSeen {
             newest: Some(Token::new(0, 3)),
             fenced: chance.below(3) > 0,
-            observed: (chance.below(8) > 0).then_some(observed),
+            observed: (chance.below(8) > 0).then(|| Arc::new(observed)),
             problems: (0..usize::from(chance.below(10) == 0)).map(|_| (Call::Prepare, problem.clone())).collect(),
             health,
             prepared: chance.below(3) > 0,
@@ -171,7 +171,7 @@ impl Game {
             .collect();
         Seen {
             lease: Claim { epoch: self.epoch, renewed_before: Some(self.now) },
-            tracks: [(track("web"), seen)].into(),
+            tracks: [(track("web"), Arc::new(seen))].into(),
             plan: (chance.below(3) > 0).then(|| Ok(self.plan.clone())),
             gates,
             signals: self.signals.clone(),
@@ -254,7 +254,7 @@ proptest! {
         }
         let blind = |game: &Game| Seen {
             lease: Claim { epoch: game.epoch, renewed_before: None },
-            tracks: [(track("web"), TrackSeen::default())].into(),
+            tracks: [(track("web"), Arc::default())].into(),
             ..Seen::default()
         };
         for _ in 0..400 {
@@ -288,14 +288,14 @@ fn what_is_awaited_is_said_in_one_line() {
         let seen = TrackSeen {
             newest: Some(Token::default()),
             fenced: true,
-            observed: Some(observed),
+            observed: Some(Arc::new(observed)),
             health,
             prepared: seconds > 3,
             ..TrackSeen::default()
         };
         let seen = Seen {
             lease: Claim { epoch: 1, renewed_before: None },
-            tracks: [(track("web"), seen)].into(),
+            tracks: [(track("web"), Arc::new(seen))].into(),
             plan: (seconds > 1).then(|| Ok(plan.clone())),
             ..Seen::default()
         };
@@ -330,14 +330,14 @@ fn an_order_is_not_settled_by_what_was_seen_before_it_was_told() {
         let seen = TrackSeen {
             newest: Some(Token::default()),
             fenced: true,
-            observed: Some(deploy_core::Observed { token, ..runs }),
+            observed: Some(Arc::new(deploy_core::Observed { token, ..runs })),
             health,
             prepared: true,
             ..TrackSeen::default()
         };
         let seen = Seen {
             lease: Claim { epoch: 1, renewed_before: None },
-            tracks: [(track("web"), seen)].into(),
+            tracks: [(track("web"), Arc::new(seen))].into(),
             plan: Some(Ok(plan.clone())),
             ..Seen::default()
         };

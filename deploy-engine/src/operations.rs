@@ -9,6 +9,7 @@ use futures::future::{BoxFuture, join_all};
 use futures::stream::{BoxStream, StreamExt as _};
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
+use std::sync::Arc;
 
 /// Something that is asked of a deployment under way when this is awaited.
 ///
@@ -140,7 +141,7 @@ impl Engine {
     /// `NotFound`, with the nearest id there is.
     pub async fn health(&self, id: &DeploymentId) -> Result<BTreeMap<TrackRef, BTreeMap<InstanceId, Folded>>> {
         let record = self.get(id).await?;
-        Ok(record.tracks.into_iter().map(|(track, state)| (track, state.health)).collect())
+        Ok(record.tracks.into_iter().map(|(track, state)| (track, Arc::unwrap_or_clone(state).health)).collect())
     }
 
     /// The last lines of what an instance said, oldest first: from its platform, or what was kept when it went.

@@ -6,6 +6,7 @@ use deploy_core::{
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// As many looks are taken of one record.
@@ -68,7 +69,7 @@ fn wake(next: &Next) -> Option<Timestamp> {
 /// What an engine sees that holds every platform: what the input says runs there, all of it as well as the input says.
 fn seen(record: &Record, input: &Input, now: Timestamp) -> Seen {
     let tasks: BTreeMap<_, _> = record.tasks.keys().map(|key| (key.clone(), TaskOutcome::Done)).collect();
-    let track = |(track, state): (&TrackRef, &deploy_core::TrackState)| {
+    let track = |(track, state): (&TrackRef, &Arc<deploy_core::TrackState>)| {
         let mut observed = input.observed.get(track).cloned().unwrap_or_default();
         observed.token = observed.token.max(Token::new(record.epoch, state.generation));
         let since = now.checked_sub(Duration::from_secs(60)).unwrap_or(now);
@@ -79,11 +80,11 @@ fn seen(record: &Record, input: &Input, now: Timestamp) -> Seen {
             fenced: true,
             prepared: true,
             tasks: tasks.clone(),
-            observed: Some(observed),
+            observed: Some(Arc::new(observed)),
             health,
             ..TrackSeen::default()
         };
-        (track.clone(), seen)
+        (track.clone(), Arc::new(seen))
     };
     let tracks = record.tracks.iter().map(track).collect();
     Seen { lease: Claim { epoch: record.epoch, renewed_before: None }, tracks, ..Seen::default() }

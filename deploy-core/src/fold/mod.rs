@@ -118,7 +118,7 @@ impl Record {
 
     fn with(&mut self, track: &TrackRef, change: impl FnOnce(&mut TrackState)) {
         if let Some(state) = self.tracks.get_mut(track) {
-            change(state);
+            change(Arc::make_mut(state));
         }
     }
 
@@ -151,7 +151,7 @@ impl Record {
         let Ask::Promote { to_the_end } = signal.ask else { return };
         self.promoted |= to_the_end;
         for state in self.tracks.values_mut().filter(|state| state.point > Point::Idle && state.point < Point::Done) {
-            state.promoted = true;
+            Arc::make_mut(state).promoted = true;
         }
     }
 
@@ -167,7 +167,7 @@ impl Record {
             None => renewed,
         };
         for track in tracks {
-            let state = self.tracks.entry(track.clone()).or_default();
+            let state = Arc::make_mut(self.tracks.entry(track.clone()).or_default());
             state.grip = Grip::Unread;
             state.void_gap(renewed, at);
             state.health.values_mut().for_each(|folded| folded.fresh = false);
@@ -178,7 +178,7 @@ impl Record {
         self.way = Way::Forward { deadline };
         self.tracks.retain(|track, _| plan.tracks.contains_key(track));
         for (track, planned) in &plan.tracks {
-            let state = self.tracks.entry(track.clone()).or_default();
+            let state = Arc::make_mut(self.tracks.entry(track.clone()).or_default());
             state.standing = Standing::before(planned);
             state.standing_before = state.standing.clone();
             state.since = at;
@@ -221,7 +221,7 @@ impl Record {
             .filter_map(|(track, _)| Some((track.clone(), self.step_deadline(track)?)))
             .collect();
         for (track, state) in &mut self.tracks {
-            state.resumed(pause.since, at, late.get(track).copied());
+            Arc::make_mut(state).resumed(pause.since, at, late.get(track).copied());
         }
         late.into_values().max().unwrap_or_default()
     }
@@ -236,6 +236,7 @@ impl Record {
         self.way = Way::Back { reason: reason.to_owned(), deadline };
         self.paused = None;
         for (track, state) in &mut self.tracks {
+            let state = Arc::make_mut(state);
             state.back = legs.get(track).cloned().unwrap_or_default();
             state.begin_leg(at);
         }
@@ -243,7 +244,7 @@ impl Record {
 
     fn committed_at(&mut self, deadline: Timestamp, at: Timestamp) {
         self.way = Way::After { deadline };
-        self.tracks.values_mut().for_each(|state| state.begin_leg(at));
+        self.tracks.values_mut().map(Arc::make_mut).for_each(|state| state.begin_leg(at));
     }
 
     /// Progress in stages passed: forward counts the steps after the commit too, back only its own.

@@ -137,7 +137,7 @@ impl Sight<'_> {
     }
 
     fn is_stable_unknown(&self, stable: &crate::Side) -> bool {
-        self.observed().and_then(|observed| observed.side(stable)).is_some_and(|running| running.unknown() > 0)
+        self.roll.side(stable).is_some_and(|part| part.unknown > 0)
     }
 
     fn way_back(&self) -> Vec<PlanStage> {

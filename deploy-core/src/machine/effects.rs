@@ -1,31 +1,31 @@
 //! What is to be done: a function of the record and of what is seen alone.
 
+use super::Effect;
 use super::look::{Look, Sight};
 use super::order::token;
-use super::{Effect, Seen};
 use crate::record::{Grip, Point};
 use crate::{Decision, GateAsk, Revision, TaskAct, Timestamp, Token, Way, time};
+use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) fn of(record: &crate::Record, seen: &Seen, now: Timestamp) -> Vec<Effect> {
-    if record.way.is_ended() || record.epoch != seen.lease.epoch {
-        return Vec::new();
-    }
-    let look = Look { record, seen, now };
-    let mut effects = look.grips();
-    match record.way {
-        Way::Pending { .. } => effects.extend(look.begin()),
-        _ => look.all_sights().for_each(|sight| sight.effects(&mut effects)),
-    }
-    effects.extend(look.wake().map(|at| Effect::Wake { at }));
-    effects
-}
-
 impl Look<'_> {
+    pub(super) fn effects(&self) -> Vec<Effect> {
+        if self.record.way.is_ended() || self.record.epoch != self.seen.lease.epoch {
+            return Vec::new();
+        }
+        let mut effects = self.grips();
+        match self.record.way {
+            Way::Pending { .. } => effects.extend(self.begin()),
+            _ => self.all_sights().for_each(|sight| sight.effects(&mut effects)),
+        }
+        effects.extend(self.wake().map(|at| Effect::Wake { at }));
+        effects
+    }
+
     /// Tokens are read, then ours is written.
     fn grips(&self) -> Vec<Effect> {
         let gated = matches!(self.record.way, Way::Pending { .. }) && !self.gates_are_open();
-        let grip = |(track, state): (&crate::TrackRef, &crate::TrackState)| match state.grip {
+        let grip = |(track, state): (&crate::TrackRef, &Arc<crate::TrackState>)| match state.grip {
             Grip::Unread => Some(Effect::ReadToken { track: track.clone() }),
             Grip::Read if !gated => Some(Effect::Fence { track: track.clone(), token: token(self.record, state) }),
             _ => None,
@@ -99,11 +99,9 @@ impl Sight<'_> {
     }
 
     fn capture(&self, effects: &mut Vec<Effect>) {
-        let observed = self.seen.observed.iter().flat_map(crate::Observed::instances);
-        let ended = observed.filter(|instance| instance.exit().is_some() && !self.state.ended.contains(&instance.id));
-        let wanted =
-            ended.chain(self.wanted_evidence()).filter(|instance| !self.seen.evidence.contains_key(&instance.id));
-        let instances: Vec<_> = wanted.map(|instance| instance.id.clone()).collect();
+        let ended = self.roll.ended().filter(|entry| !self.state.ended.contains(&entry.instance.id));
+        let wanted = ended.chain(self.wanted_evidence()).map(|entry| &entry.instance.id);
+        let instances: Vec<_> = wanted.filter(|id| !self.seen.evidence.contains_key(*id)).cloned().collect();
         if !instances.is_empty() {
             effects.push(Effect::Capture { track: self.name.clone(), instances });
         }
@@ -194,8 +192,10 @@ impl Sight<'_> {
     fn readiness_wake(&self) -> Vec<Timestamp> {
         let (Some(order), Point::Order(_)) = (&self.state.order, self.state.point) else { return Vec::new() };
         let seen = self.state.traffic_seen.map(|seen| time::after(seen, self.planned.followed()));
-        let ready = self.seen.health.values().filter(|folded| folded.health == crate::Health::Healthy);
-        let ready = ready.map(|folded| time::after(folded.since, order.budget.min_ready));
-        ready.filter(|at| *at > self.look.now).min().into_iter().chain(seen).collect()
+        let healthy = self.roll.entries().filter(|entry| entry.is_healthy()).filter_map(|entry| entry.folded);
+        let long_ago = time::before(self.look.now, order.budget.min_ready);
+        let lately = healthy.map(|folded| folded.since).filter(|since| *since > long_ago);
+        let ready = lately.min().map(|since| time::after(since, order.budget.min_ready));
+        ready.into_iter().chain(seen).collect()
     }
 }

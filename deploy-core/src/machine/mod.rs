@@ -13,8 +13,10 @@ mod back;
 mod effects;
 mod holds;
 mod look;
+mod notes;
 mod order;
 mod pending;
+mod roll;
 mod seen;
 mod settle;
 mod signals;
@@ -28,6 +30,8 @@ pub use seen::{Call, Captured, Claim, Effect, Judgement, Next, Problem, Seen, Tr
 pub(crate) use wide::leg_deadline;
 
 use crate::{Event, Record, Timestamp, What};
+use look::Look;
+use roll::Roll;
 use std::borrow::Cow;
 
 /// No look gives more events than this; the rest follows in the next.
@@ -35,10 +39,11 @@ const MOST_EVENTS: usize = 100_000;
 
 /// What follows from one look. Pure, and whole: every record and every look has an answer.
 pub fn reconcile(record: &Record, seen: &Seen, now: Timestamp) -> Next {
+    let rolls = seen.tracks.iter().map(|(track, seen)| (track, Roll::of(seen))).collect();
     let mut record = Cow::Borrowed(record);
     let mut events = Vec::new();
     while events.len() < MOST_EVENTS {
-        let happened = next(&record, seen, now);
+        let happened = next(&Look { record: &record, seen, rolls: &rolls, now });
         if happened.is_empty() {
             break;
         }
@@ -48,22 +53,14 @@ pub fn reconcile(record: &Record, seen: &Seen, now: Timestamp) -> Next {
             events.push(event.what);
         }
     }
-    Next { events, effects: effects::of(&record, seen, now) }
+    Next { events, effects: Look { record: &record, seen, rolls: &rolls, now }.effects() }
 }
 
 /// The next thing that happened, with what follows from it at once. None: nothing more.
-fn next(record: &Record, seen: &Seen, now: Timestamp) -> Vec<What> {
-    if record.way.is_ended() {
+fn next(look: &Look<'_>) -> Vec<What> {
+    if look.record.way.is_ended() {
         return Vec::new();
     }
-    let look = look::Look { record, seen, now };
-    let steps = [
-        look::Look::claim,
-        look::Look::signal,
-        look::Look::notes,
-        look::Look::pending,
-        look::Look::wide,
-        look::Look::tracks,
-    ];
-    steps.into_iter().map(|step| step(&look)).find(|happened| !happened.is_empty()).unwrap_or_default()
+    let steps = [Look::claim, Look::signal, Look::notes, Look::pending, Look::wide, Look::tracks];
+    steps.into_iter().map(|step| step(look)).find(|happened| !happened.is_empty()).unwrap_or_default()
 }

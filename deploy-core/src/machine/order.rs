@@ -64,7 +64,7 @@ fn floor(order: &crate::OrderNow, written_off: u32) -> u32 {
 
 /// How many of a side stand: on the way back nothing is launched of what is left.
 fn standing(seen: &TrackSeen, side: Option<&Side>) -> u32 {
-    let observed = seen.observed.as_ref();
+    let observed = seen.observed.as_deref();
     side.and_then(|side| observed?.side(side)).map_or(0, Running::total)
 }
 

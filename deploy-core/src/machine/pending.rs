@@ -3,7 +3,7 @@
 use super::look::Look;
 use super::{Call, Problem};
 use crate::record::Grip;
-use crate::{Decision, Disposition, GateSpec, Kind, Plan, TrackState, Way, What, time};
+use crate::{Decision, Disposition, GateSpec, Kind, Plan, Way, What, time};
 use std::sync::Arc;
 
 impl Look<'_> {
@@ -83,7 +83,7 @@ impl Look<'_> {
     }
 
     pub(super) fn all_held(&self) -> bool {
-        !self.record.tracks.is_empty() && self.record.tracks.values().all(|state: &TrackState| state.grip == Grip::Held)
+        !self.record.tracks.is_empty() && self.record.tracks.values().all(|state| state.grip == Grip::Held)
     }
 
     fn start(&self, plan: &Arc<Plan>) -> Vec<What> {

@@ -34,13 +34,20 @@ pub struct Seen {
     /// The lease this engine holds.
     pub lease: Claim,
     /// Every track of the release and of the one before it.
-    pub tracks: BTreeMap<TrackRef, TrackSeen>,
+    pub tracks: BTreeMap<TrackRef, Arc<TrackSeen>>,
     /// The plan as it is made of what is seen now; asked for by [`Effect::Plan`].
     pub plan: Option<Result<Arc<Plan>, Problem>>,
     /// What gates say, by stable key.
     pub gates: BTreeMap<String, Decision>,
     /// What was asked and not yet taken, oldest first.
     pub signals: Vec<Signal>,
+}
+
+impl Seen {
+    /// What is seen of a track, to be changed. What shares it keeps what it has.
+    pub fn track_mut(&mut self, track: &TrackRef) -> Option<&mut TrackSeen> {
+        self.tracks.get_mut(track).map(Arc::make_mut)
+    }
 }
 
 /// What the machine needs to know of the lease.
@@ -60,7 +67,7 @@ pub struct TrackSeen {
     /// The platform took this engine's token.
     pub fenced: bool,
     /// What runs; none where it could not be observed.
-    pub observed: Option<Observed>,
+    pub observed: Option<Arc<Observed>>,
     /// Why a call for the whole track failed, by what was called; gone when the same call succeeds.
     pub problems: BTreeMap<Call, Problem>,
     /// Folded health of every instance that the engine probes, and `since` carried over from the record.

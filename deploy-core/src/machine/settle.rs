@@ -1,59 +1,47 @@
 //! Ready and settled.
 
 use super::look::Sight;
+use super::roll::{Entry, Part};
 use crate::orders::OrderNow;
 use crate::record::Point;
-use crate::{Evidence, Fence, Health, Instance, InstanceState, OrderKind, Running, Side, Traffic, time};
+use crate::{Evidence, Fence, Health, InstanceState, OrderKind, Side, Traffic, time};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Sight<'_> {
     /// How many of a side are ready: healthy for min ready time, seen so by this engine, and in the router's set where requests are routed.
     pub(super) fn ready(&self, side: &Side, traffic: &Traffic, min_ready: Duration) -> u32 {
-        match self.observed().and_then(|observed| observed.side(side)) {
-            None => 0,
-            Some(Running::Counts(counts)) => counts.ready,
-            Some(Running::Instances(instances)) => {
-                instances.iter().filter(|instance| self.is_ready(instance, traffic, min_ready)).count() as u32
-            }
-        }
+        self.count_ready(side, |entry| self.is_ready(entry, traffic, min_ready))
     }
 
-    fn is_ready(&self, instance: &Instance, traffic: &Traffic, min_ready: Duration) -> bool {
+    fn is_ready(&self, entry: &Entry<'_>, traffic: &Traffic, min_ready: Duration) -> bool {
+        let instance = entry.instance;
         let admitted = instance.admitted || !self.planned.routed || !traffic.serves();
         let well = |folded: crate::Folded| {
             folded.health == Health::Healthy && folded.fresh && time::between(folded.since, self.look.now) >= min_ready
         };
-        instance.runs() && admitted && self.folded(instance).is_some_and(well)
+        instance.runs() && admitted && entry.folded.is_some_and(well)
     }
 
     /// How many of a side are not known to be unwell: what a floor is made of before anything was probed twice.
     pub(super) fn presumed_ready(&self, side: &Side) -> u32 {
-        match self.observed().and_then(|observed| observed.side(side)) {
-            None => 0,
-            Some(Running::Counts(counts)) => counts.ready,
-            Some(Running::Instances(instances)) => {
-                instances.iter().filter(|instance| self.may_be_ready(instance)).count() as u32
-            }
-        }
+        let admitted = |entry: &Entry<'_>| entry.instance.admitted || !self.planned.routed;
+        self.count_ready(side, |entry| entry.instance.runs() && !entry.is_unhealthy() && admitted(entry))
     }
 
-    fn may_be_ready(&self, instance: &Instance) -> bool {
-        let bad = self.folded(instance).is_some_and(|folded| folded.health == Health::Unhealthy);
-        instance.runs() && !bad && (instance.admitted || !self.planned.routed)
+    /// The platform's own number where it gives one, else the instances that are ready.
+    fn count_ready(&self, side: &Side, is_ready: impl Fn(&Entry<'_>) -> bool) -> u32 {
+        let Some(part) = self.roll.side(side) else { return 0 };
+        let ready = || part.entries.iter().filter(|entry| is_ready(entry)).count() as u32;
+        part.counts.map_or_else(ready, |counts| counts.ready)
     }
 
     /// Whether every instance of what serves was looked at by this engine, or long enough was waited for it.
     pub(super) fn knows_what_serves(&self) -> bool {
         const LONG: Duration = Duration::from_secs(30);
-        let known = |instance: &Instance| !instance.runs() || self.folded(instance).is_some_and(|folded| folded.fresh);
-        let all = self.observed().is_none_or(|observed| {
-            observed
-                .sides
-                .iter()
-                .filter(|(side, _)| !self.is_candidate(side))
-                .all(|(_, running)| running.instances().iter().all(known))
-        });
+        let known = |entry: &Entry<'_>| !entry.instance.runs() || entry.folded.is_some_and(|folded| folded.fresh);
+        let mut serving = self.roll.sides.iter().filter(|part| !self.is_candidate(part.side));
+        let all = serving.all(|part| part.entries.iter().all(known));
         all || time::between(self.state.since, self.look.now) >= LONG
     }
 
@@ -64,12 +52,12 @@ impl Sight<'_> {
         if allowed == 0 || self.planned.exclusive {
             return BTreeSet::new();
         }
-        let failed = |instance: &&Instance| {
-            let unwell = self.folded(instance).is_some_and(|folded| folded.health == Health::Unhealthy);
-            instance.state == InstanceState::Unknown || (instance.runs() && unwell)
+        let failed = |entry: &&Entry<'_>| {
+            let instance = entry.instance;
+            instance.state == InstanceState::Unknown || (instance.runs() && entry.is_unhealthy())
         };
-        let failed = self.observed().into_iter().flat_map(|observed| observed.instances().filter(failed));
-        failed.take(allowed).map(|instance| instance.id.clone()).collect()
+        let failed = self.roll.entries().filter(failed);
+        failed.take(allowed).map(|entry| entry.instance.id.clone()).collect()
     }
 
     /// Why the order that is under way is not settled; none when it is.
@@ -99,9 +87,8 @@ impl Sight<'_> {
         if !self.planned.routed || order.line.traffic.is_worker() || !self.planned.made_from.capabilities.routes {
             return true;
         }
-        let Some(observed) = self.observed() else { return false };
-        let Some(seen) = &observed.traffic else { return false };
-        let counts = observed.sides.iter().map(|(side, running)| (side.clone(), running.total())).collect();
+        let Some(seen) = self.observed().and_then(|observed| observed.traffic.as_ref()) else { return false };
+        let counts = self.roll.sides.iter().map(|part| (part.side.clone(), part.total)).collect();
         let traffic = order.frame().traffic(&seen.spread, &counts);
         let served_alone = |whole: &Traffic| order.line.traffic == Traffic::Pooled && traffic == *whole;
         let only_to = order.line.from == 0 && served_alone(&Traffic::candidate());
@@ -124,29 +111,27 @@ impl Sight<'_> {
     }
 
     fn counts_unsettled(&self, order: &OrderNow, written_off: &BTreeSet<crate::InstanceId>) -> Option<String> {
-        let observed = self.observed()?;
-        let wanted = observed.wanted.is_some();
+        let wanted = self.observed()?.wanted.is_some();
         let gone_needed = !matches!(order.line.kind, OrderKind::Grow | OrderKind::Shift);
         for side in order.frame().from.into_iter().chain(order.frame().to) {
             let count = order.count_of(side);
-            let running = observed.side(side);
-            let total = running.map_or(0, Running::total);
-            let lost = running.map_or(0, |running| self.lost(order, running, written_off));
-            let unreachable = running.map_or(0, Running::unknown).min(lost);
+            let part = self.roll.side(side);
+            let total = part.map_or(0, |part| part.total);
+            let lost = part.map_or(0, |part| self.lost(order, part, written_off));
+            let unreachable = part.map_or(0, |part| part.unknown).min(lost);
             let fits = (total >= self.least(order, side).saturating_sub(lost) && total <= count + unreachable)
                 || (wanted && total >= count && count > 0);
             if !fits {
                 return Some(format!("{total} of {count} instances of {side} stand"));
             }
-            let terminating = running.map_or(0, Running::terminating);
+            let terminating = part.map_or(0, |part| part.terminating);
             if terminating > 0 {
                 return Some(format!("{terminating} instances of {side} are still stopping"));
             }
         }
-        let stray = observed.sides.iter().find(|(side, running)| {
-            Some(*side) != order.from.as_ref() && Some(*side) != order.to.as_ref() && !running.is_gone()
-        });
-        stray.filter(|_| gone_needed).map(|(side, _)| format!("{side} belongs to neither side and is still there"))
+        let ordered = |side: &Side| order.from.as_ref() == Some(side) || order.to.as_ref() == Some(side);
+        let stray = self.roll.sides.iter().find(|part| !ordered(part.side) && !part.is_gone());
+        stray.filter(|_| gone_needed).map(|part| format!("{} belongs to neither side and is still there", part.side))
     }
 
     /// The fewest of a side that must stand. Of stable, when it is to be replaced, no more than served when the stage
@@ -161,13 +146,14 @@ impl Sight<'_> {
     }
 
     /// How many of a side are written off; of numbers, those that failed or cannot be told, up to max failed.
-    fn lost(&self, order: &OrderNow, running: &Running, written_off: &BTreeSet<crate::InstanceId>) -> u32 {
-        match running {
-            Running::Counts(counts) => (counts.failed + counts.unknown).min(order.budget.max_failed.down(order.count)),
-            Running::Instances(instances) => {
-                instances.iter().filter(|instance| instance.stands() && written_off.contains(&instance.id)).count()
-                    as u32
-            }
+    fn lost(&self, order: &OrderNow, part: &Part<'_>, written_off: &BTreeSet<crate::InstanceId>) -> u32 {
+        if let Some(counts) = part.counts {
+            return (counts.failed + counts.unknown).min(order.budget.max_failed.down(order.count));
+        }
+        let standing = part.entries.iter().map(|entry| entry.instance).filter(|instance| instance.stands());
+        match written_off.is_empty() {
+            true => 0,
+            false => standing.filter(|instance| written_off.contains(&instance.id)).count() as u32,
         }
     }
 
@@ -176,7 +162,7 @@ impl Sight<'_> {
             true => (order.from.as_ref()?, order.line.from.min(self.state.baseline)),
             false => (order.to.as_ref()?, order.line.to),
         };
-        let lost = self.observed()?.side(side).map_or(0, |running| self.lost(order, running, written_off));
+        let lost = self.roll.side(side).map_or(0, |part| self.lost(order, part, written_off));
         let ready = self.ready(side, &order.line.traffic, order.budget.min_ready);
         let needed = count.saturating_sub(lost);
         (ready < needed).then(|| format!("{ready} of {needed} are ready{}", self.unhealthy_words(side)))
@@ -184,11 +170,8 @@ impl Sight<'_> {
 
     /// How many of a side are known to be unwell, where any are.
     fn unhealthy_words(&self, side: &Side) -> String {
-        let instances = self.observed().and_then(|observed| observed.side(side)).map_or(&[][..], Running::instances);
-        let unwell = |instance: &&Instance| {
-            instance.runs() && self.folded(instance).is_some_and(|folded| folded.health == Health::Unhealthy)
-        };
-        match instances.iter().filter(unwell).count() {
+        let entries = self.roll.side(side).map_or(&[][..], |part| &part.entries);
+        match entries.iter().filter(|entry| entry.instance.runs() && entry.is_unhealthy()).count() {
             0 => String::new(),
             1 => ", 1 fails its health check".into(),
             count => format!(", {count} fail their health check"),

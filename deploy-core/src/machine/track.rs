@@ -199,7 +199,7 @@ impl<'a> Sight<'a> {
     }
 
     fn has_unreachable(&self) -> bool {
-        self.observed().is_some_and(|observed| observed.sides.values().any(|running| running.unknown() > 0))
+        self.roll.sides.iter().any(|part| part.unknown > 0)
     }
 
     fn under_way(self, stage: &PlanStage) -> Vec<What> {

@@ -180,9 +180,6 @@ impl Sight<'_> {
     }
 
     fn candidate_elsewhere(&self) -> bool {
-        let observed = self.observed();
-        observed.is_some_and(|observed| {
-            observed.sides.keys().any(|side| self.is_candidate(side) && self.presumed_ready(side) > 0)
-        })
+        self.roll.sides.iter().any(|part| self.is_candidate(part.side) && self.presumed_ready(part.side) > 0)
     }
 }

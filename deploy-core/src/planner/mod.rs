@@ -71,10 +71,10 @@ pub fn plan(planning: &Planning<'_>) -> Result<Plan> {
         own.insert(track.clone());
         let workload = Workload { planning, track: &track, resolved: &resolved };
         let made = workload.track().map_err(|error| error.with("workload", name))?;
-        tracks.extend(made.map(|made| (track, made)));
+        tracks.extend(made.map(|made| (track, Box::new(made))));
     }
     for track in planning.known.last.keys().filter(|track| !own.contains(*track)) {
-        tracks.extend(planning.removal(track)?.map(|made| (track.clone(), made)));
+        tracks.extend(planning.removal(track)?.map(|made| (track.clone(), Box::new(made))));
     }
     let waves = planning.waves(&tracks);
     let plan = Plan {
@@ -92,9 +92,10 @@ pub fn plan(planning: &Planning<'_>) -> Result<Plan> {
 }
 
 /// The longest leg of each wave, added up; with time to prepare.
-fn way(tracks: &BTreeMap<TrackRef, Track>, waves: &[Vec<TrackRef>], leg: impl Fn(&Track) -> Duration) -> Duration {
-    let longest =
-        |wave: &Vec<TrackRef>| wave.iter().filter_map(|name| tracks.get(name)).map(&leg).max().unwrap_or_default();
+fn way(tracks: &BTreeMap<TrackRef, Box<Track>>, waves: &[Vec<TrackRef>], leg: impl Fn(&Track) -> Duration) -> Duration {
+    let longest = |wave: &Vec<TrackRef>| {
+        wave.iter().filter_map(|name| tracks.get(name)).map(|track| leg(track)).max().unwrap_or_default()
+    };
     waves.iter().map(longest).sum::<Duration>() + Step::DEADLINE
 }
 

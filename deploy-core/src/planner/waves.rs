@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl Planning<'_> {
     /// Waves by the dependencies of both releases together; where that has a cycle the new release's hold.
-    pub(super) fn waves(&self, tracks: &BTreeMap<TrackRef, Track>) -> Vec<Vec<TrackRef>> {
+    pub(super) fn waves(&self, tracks: &BTreeMap<TrackRef, Box<Track>>) -> Vec<Vec<TrackRef>> {
         let new = |name: &Name| {
             self.release.spec.workloads.get(name).map(|workload| workload.depends_on.clone()).unwrap_or_default()
         };
@@ -21,7 +21,7 @@ impl Planning<'_> {
 
 /// Tracks in layers: each after all that it depends on, directly or through workloads that do not change. None for a cycle.
 fn layers(
-    tracks: &BTreeMap<TrackRef, Track>,
+    tracks: &BTreeMap<TrackRef, Box<Track>>,
     depends_on: impl Fn(&Name) -> BTreeSet<Name>,
 ) -> Option<Vec<Vec<TrackRef>>> {
     let mut depth: BTreeMap<Name, usize> = BTreeMap::new();

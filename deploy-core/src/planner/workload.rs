@@ -92,7 +92,7 @@ impl Workload<'_> {
         let candidate = self.candidate(Place::Home);
         let to = Some(candidate.side.clone());
         let mut track = self.base("first", None, candidate, made_from);
-        track.before.push(PlanStage { stage: self.own_step("the first of all").into(), from: None, to });
+        track.before = vec![PlanStage { stage: self.own_step("the first of all").into(), from: None, to }];
         Ok(track)
     }
 
@@ -120,7 +120,8 @@ impl Workload<'_> {
         let party = Party { count: before_count.unwrap_or(asked), ..candidate.clone() };
         let strategy = if before_count.is_some_and(|count| count != asked) { "scale" } else { "same" };
         let mut track = self.base(strategy, Some(party), candidate, made_from);
-        track.before.push(PlanStage { stage: self.own_step("as asked").into(), from: None, to: Some(stable.clone()) });
+        let to = Some(stable.clone());
+        track.before = vec![PlanStage { stage: self.own_step("as asked").into(), from: None, to }];
         if !home {
             track.after.push(self.home_step(stable));
         }

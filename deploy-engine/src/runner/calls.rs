@@ -71,10 +71,6 @@ impl Calls {
         self.not_before.get(key).copied().filter(|at| *at > Instant::now())
     }
 
-    pub(super) fn is_busy(&self, key: &Key) -> bool {
-        self.busy.contains(key)
-    }
-
     /// Not again before so long.
     pub(super) fn rest(&mut self, key: Key, span: Duration) -> Instant {
         let until = Instant::now() + span;

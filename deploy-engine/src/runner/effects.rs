@@ -80,7 +80,7 @@ impl Session {
             let news = session.note(&track, Call::Observe, &observed);
             let Ok(observed) = observed else { return news };
             session.compare(observed.token);
-            if let Some(seen) = session.seen.tracks.get_mut(&track) {
+            if let Some(seen) = session.seen.track_mut(&track) {
                 seen.newest = Some(observed.token);
             }
             true
@@ -109,7 +109,7 @@ impl Session {
             match stands {
                 Ok(newest) if newest > token => session.raise = session.raise.max(Some(newest.epoch)),
                 Ok(_) => {
-                    if let Some(seen) = session.seen.tracks.get_mut(&track) {
+                    if let Some(seen) = session.seen.track_mut(&track) {
                         seen.fenced = true;
                     }
                 }
@@ -146,7 +146,7 @@ impl Session {
         let work = async move { deployer.prepare(&of, &revisions, token).await };
         self.calls.begin(key, work, move |session, made| {
             let news = session.note(&track, Call::Prepare, &made);
-            let Some(seen) = session.seen.tracks.get_mut(&track) else { return news };
+            let Some(seen) = session.seen.track_mut(&track) else { return news };
             seen.prepared |= made.is_ok();
             if made.is_ok() {
                 session.prune(&track);
@@ -210,7 +210,7 @@ impl Session {
         if let Some(at) = again {
             self.again.insert(track.clone(), at);
         }
-        let Some(seen) = self.seen.tracks.get_mut(track) else { return news };
+        let Some(seen) = self.seen.track_mut(track) else { return news };
         let kinds = |troubles: &[deploy_core::Trouble]| -> Vec<_> {
             troubles.iter().map(|trouble| (trouble.at.clone(), trouble.kind)).collect()
         };
@@ -244,7 +244,7 @@ impl Session {
             if matches!(outcome, TaskOutcome::NotStarted | TaskOutcome::Running | TaskOutcome::Unknown) {
                 session.calls.rest(key, TASK);
             }
-            let Some(seen) = session.seen.tracks.get_mut(&track) else { return news };
+            let Some(seen) = session.seen.track_mut(&track) else { return news };
             let before = seen.tasks.insert(name, outcome.clone());
             news || before != Some(outcome)
         });
@@ -293,7 +293,7 @@ impl Session {
         };
         self.calls.begin(key, work, move |session, judged| {
             let current = session.record.tracks.get(&track).is_some_and(|state| state.stage_began == stage_began);
-            let Some(seen) = session.seen.tracks.get_mut(&track).filter(|_| current) else { return false };
+            let Some(seen) = session.seen.track_mut(&track).filter(|_| current) else { return false };
             match judged {
                 Ok(judged) => seen.judged = Some(judged),
                 Err(error) => {
@@ -324,7 +324,7 @@ impl Session {
             Ok(futures::future::join_all(logs).await)
         };
         self.calls.begin(key, work, move |session, kept| {
-            let Some(seen) = session.seen.tracks.get_mut(&track) else { return false };
+            let Some(seen) = session.seen.track_mut(&track) else { return false };
             seen.evidence.extend(kept.unwrap_or_default());
             true
         });
@@ -332,7 +332,7 @@ impl Session {
 
     /// What is known of an instance, in words: how it stands, what it said when asked, what the platform says of it.
     fn words(&self, track: &TrackRef, id: &InstanceId) -> Vec<String> {
-        let observed = self.seen.tracks.get(track).and_then(|seen| seen.observed.as_ref());
+        let observed = self.seen.tracks.get(track).and_then(|seen| seen.observed.as_deref());
         let instance = observed.and_then(|observed| observed.instances().find(|instance| instance.id == *id));
         let state = instance.map(|instance| match instance.exit() {
             Some(exit) => exit.to_string(),
@@ -356,7 +356,7 @@ impl Session {
         let work = async move { deployer.remove(&of, token).await };
         self.calls.begin(key, work, move |session, made| {
             let news = session.note(&track, Call::Remove, &made);
-            let Some(seen) = session.seen.tracks.get_mut(&track) else { return news };
+            let Some(seen) = session.seen.track_mut(&track) else { return news };
             seen.removed |= made.is_ok();
             news || made.is_ok()
         });

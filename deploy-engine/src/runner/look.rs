@@ -72,8 +72,8 @@ impl Session {
                 }
             };
             self.raise = observed.as_ref().map(|seen| seen.token.epoch).filter(|newest| *newest > epoch).or(self.raise);
-            if let Some(seen) = self.seen.tracks.get_mut(&track) {
-                seen.observed = observed;
+            if let Some(seen) = self.seen.track_mut(&track) {
+                seen.observed = observed.map(Arc::new);
             }
         }
     }
@@ -116,7 +116,7 @@ impl Session {
 
     /// Keeps what went wrong in a call until the same succeeds. Whether that is news.
     pub(super) fn note<T>(&mut self, track: &TrackRef, call: Call, made: &Result<T>) -> bool {
-        let Some(seen) = self.seen.tracks.get_mut(track) else { return false };
+        let Some(seen) = self.seen.track_mut(track) else { return false };
         match made {
             Ok(_) => seen.problems.remove(&call).is_some(),
             Err(error) => {
@@ -150,7 +150,7 @@ impl Session {
                 self.probes.learn(&self.record, &self.known);
             }
             What::StageBegan { track, .. } | What::Judged { track, .. } => {
-                if let Some(seen) = self.seen.tracks.get_mut(track) {
+                if let Some(seen) = self.seen.track_mut(track) {
                     seen.judged = None;
                 }
             }

@@ -105,7 +105,8 @@ impl Runner {
     }
 
     async fn work(&self, held: &Arc<Held>) -> Result<End> {
-        Session::open(self, held).await?.drive().await
+        let mut session = Box::new(Box::pin(Session::open(self, held)).await?);
+        session.drive().await
     }
 
     /// Another engine has it, or the store cannot be reached: tries again until it has ended.

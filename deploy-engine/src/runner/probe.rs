@@ -9,6 +9,7 @@ use deploy_core::{
 };
 use deploy_health::Fold;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,16 +23,40 @@ const SLACK: Duration = Duration::from_millis(100);
 /// All instances that are asked, and what is known of what they are made from.
 #[derive(Default)]
 pub(super) struct Probes {
-    asked: BTreeMap<(TrackRef, InstanceId), Asked>,
+    asked: BTreeMap<TrackRef, Group>,
     specs: BTreeMap<RevisionId, Arc<InstanceSpec>>,
     versions: BTreeMap<RevisionId, BTreeSet<String>>,
 }
+
+/// Those of one track.
+type Group = BTreeMap<InstanceId, Box<Asked>>;
 
 struct Asked {
     fold: Fold,
     how: How,
     seen: Timestamp,
-    said: String,
+    said: Said,
+    /// A question is under way.
+    waits: bool,
+}
+
+/// What was said of an instance last.
+enum Said {
+    Nothing,
+    Seen(Health),
+    Answer(Health),
+    Error(String),
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("it was not asked yet"),
+            Self::Seen(health) => write!(f, "{health}, as observed"),
+            Self::Answer(health) => write!(f, "{health}"),
+            Self::Error(words) => f.write_str(words),
+        }
+    }
 }
 
 /// Who says whether an instance is well.
@@ -41,7 +66,7 @@ enum How {
     /// The platform: observations bear its word.
     Platform,
     /// The instance, when it is asked.
-    Asks { target: Box<ProbeTarget>, check: Arc<dyn HealthCheck> },
+    Asks { target: Arc<ProbeTarget>, check: Arc<dyn HealthCheck> },
     /// Nobody: its check cannot be made, or it is on its way out.
     Nobody,
 }
@@ -71,7 +96,7 @@ impl Probes {
             }
         }
         let planned = record.plan.iter().flat_map(|plan| plan.tracks.values());
-        for party in planned.flat_map(deploy_core::Track::parties) {
+        for party in planned.flat_map(|planned| planned.parties()) {
             self.learn_one(&party.revision.id, party.revision.spec.as_ref(), party.version.as_ref());
         }
     }
@@ -83,6 +108,11 @@ impl Probes {
         let versions = self.versions.entry(id.clone()).or_default();
         versions.insert(id.to_string());
         versions.extend(version.cloned());
+    }
+
+    /// No question is under way any more.
+    pub(super) fn drop_questions(&mut self) {
+        self.asked.values_mut().flat_map(BTreeMap::values_mut).for_each(|asked| asked.waits = false);
     }
 
     fn target(&self, instance: &Instance) -> ProbeTarget {
@@ -99,10 +129,9 @@ impl Probes {
 
     /// What an instance said last, in words.
     pub(super) fn said(&self, track: &TrackRef, instance: &InstanceId) -> Option<String> {
-        let asked = self.asked.get(&(track.clone(), instance.clone()))?;
+        let asked = self.asked.get(track)?.get(instance)?;
         let folded = asked.fold.folded();
-        let last = if asked.said.is_empty() { "it was not asked yet" } else { &asked.said };
-        Some(format!("{} since {}; the last answer: {last}", folded.health, folded.since))
+        Some(format!("{} since {}; the last answer: {}", folded.health, folded.since, asked.said))
     }
 }
 
@@ -112,35 +141,39 @@ impl Session {
         let tracks: Vec<TrackRef> = self.seen.tracks.keys().cloned().collect();
         tracks.iter().for_each(|track| self.fold_track(track));
         let now = self.clock.now();
-        self.probes.asked.retain(|_, asked| time::between(asked.seen, now) < REMEMBERED);
+        let lately = |asked: &Asked| time::between(asked.seen, now) < REMEMBERED;
+        self.probes.asked.retain(|_, group| {
+            group.retain(|_, asked| lately(asked));
+            !group.is_empty()
+        });
     }
 
     fn fold_track(&mut self, track: &TrackRef) {
-        let Some(seen) = self.seen.tracks.get_mut(track) else { return };
-        let Some(observed) = seen.observed.take() else { return };
+        let Some(observed) = self.seen.tracks.get(track).and_then(|seen| seen.observed.clone()) else { return };
+        let mut group = self.probes.asked.remove(track).unwrap_or_default();
         let health = observed.instances().filter_map(|instance| {
-            let folded = self.fold_one(track, instance)?;
+            let folded = self.fold_one(track, &mut group, instance)?;
             Some((instance.id.clone(), self.record.settle_health(track, &instance.id, folded)))
         });
         let health = health.collect();
-        if let Some(seen) = self.seen.tracks.get_mut(track) {
-            (seen.observed, seen.health) = (Some(observed), health);
+        self.probes.asked.insert(track.clone(), group);
+        if let Some(seen) = self.seen.track_mut(track) {
+            seen.health = health;
         }
     }
 
-    fn fold_one(&mut self, track: &TrackRef, instance: &Instance) -> Option<Folded> {
-        let (key, now) = ((track.clone(), instance.id.clone()), self.clock.now());
+    fn fold_one(&self, track: &TrackRef, group: &mut Group, instance: &Instance) -> Option<Folded> {
+        let now = self.clock.now();
         if matches!(instance.state, InstanceState::Exited(_) | InstanceState::Terminating) {
-            if let Some(asked) = self.probes.asked.get_mut(&key) {
+            if let Some(asked) = group.get_mut(&instance.id) {
                 (asked.how, asked.seen) = (How::Nobody, now);
             }
             return None;
         }
-        let known = match self.probes.asked.remove(&key) {
-            Some(asked) => asked,
-            None => self.begin_asking(track, instance),
-        };
-        let asked = self.probes.asked.entry(key).or_insert(known);
+        if !group.contains_key(&instance.id) {
+            group.insert(instance.id.clone(), Box::new(self.begin_asking(track, instance)));
+        }
+        let asked = group.get_mut(&instance.id)?;
         asked.seen = now;
         let word = match (&instance.state, instance.health) {
             (InstanceState::Unknown, _) => Some(Health::Unknown),
@@ -149,7 +182,7 @@ impl Session {
         };
         if let Some(word) = word {
             asked.fold.sample(now, word);
-            asked.said = format!("{word}, as observed");
+            asked.said = Said::Seen(word);
         }
         Some(asked.fold.folded())
     }
@@ -161,17 +194,17 @@ impl Session {
         let once = Timing { healthy: 1, unhealthy: 1, ..Timing::default() };
         let timing = probe.as_ref().map_or(once, |probe| probe.timing.clone());
         let (how, said) = match probe.map(|probe| (self.core.checks)(&probe)) {
-            None if platform => (How::Platform, String::new()),
-            None => (How::Observed, String::new()),
-            Some(Err(error)) => (How::Nobody, error.to_string()),
-            Some(Ok(check)) => (How::Asks { target: Box::new(self.probes.target(instance)), check }, String::new()),
+            None if platform => (How::Platform, Said::Nothing),
+            None => (How::Observed, Said::Nothing),
+            Some(Err(error)) => (How::Nobody, Said::Error(error.to_string())),
+            Some(Ok(check)) => (How::Asks { target: Arc::new(self.probes.target(instance)), check }, Said::Nothing),
         };
         let before = self.record.tracks.get(track).and_then(|state| state.health.get(&instance.id));
         let fold = match before {
             Some(before) => Fold::resume(timing, Folded { fresh: false, ..*before }),
             None => Fold::new(timing, now),
         };
-        Asked { fold, how, seen: now, said }
+        Asked { fold, how, seen: now, said, waits: false }
     }
 
     fn is_probed_by_platform(&self, track: &TrackRef) -> bool {
@@ -188,30 +221,31 @@ impl Session {
     /// When the next instance is to be asked.
     pub(super) fn next_probe(&self) -> Option<Instant> {
         let now = self.clock.now();
-        let dues = self.probes.asked.iter().filter_map(|((track, instance), asked)| {
-            let free = !self.calls.is_busy(&Key::Probe(track.clone(), instance.clone()));
-            (free && matches!(asked.how, How::Asks { .. })).then(|| asked.fold.due(now))
-        });
-        dues.min().map(|due| self.clock.instant(due))
+        let all = self.probes.asked.values().flat_map(BTreeMap::values);
+        let asks = all.filter(|asked| !asked.waits && matches!(asked.how, How::Asks { .. }));
+        asks.map(|asked| asked.fold.due(now)).min().map(|due| self.clock.instant(due))
     }
 
     /// Asks every instance that is due, all at the same time.
     pub(super) fn probe_due(&mut self) {
         let now = self.clock.now();
         let mut due = Vec::new();
-        for ((track, instance), asked) in &self.probes.asked {
-            let How::Asks { target, check } = &asked.how else { continue };
-            let key = Key::Probe(track.clone(), instance.clone());
-            if asked.fold.due(now) <= now && !self.calls.is_busy(&key) {
-                due.push((key, target.clone(), check.clone(), asked.fold.timing().timeout + SLACK));
+        for (track, group) in &mut self.probes.asked {
+            for (instance, asked) in group {
+                let How::Asks { target, check } = &asked.how else { continue };
+                if !asked.waits && asked.fold.due(now) <= now {
+                    let key = Key::Probe(track.clone(), instance.clone());
+                    due.push((key, target.clone(), check.clone(), asked.fold.timing().timeout + SLACK));
+                    asked.waits = true;
+                }
             }
         }
         for (key, target, check, timeout) in due {
-            self.ask_instance(key, *target, check, timeout.min(self.core.timeouts.health));
+            self.ask_instance(key, target, check, timeout.min(self.core.timeouts.health));
         }
     }
 
-    fn ask_instance(&mut self, key: Key, target: ProbeTarget, check: Arc<dyn HealthCheck>, timeout: Duration) {
+    fn ask_instance(&mut self, key: Key, target: Arc<ProbeTarget>, check: Arc<dyn HealthCheck>, timeout: Duration) {
         let of = match &key {
             Key::Probe(track, instance) => (track.clone(), instance.clone()),
             _ => return,
@@ -229,11 +263,14 @@ impl Session {
         crate::metrics::probed(answer.as_ref().ok().copied());
         let (track, instance) = of;
         let now = self.clock.now();
-        let Some(asked) = self.probes.asked.get_mut(of) else { return false };
-        asked.said = answer.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+        let group = self.probes.asked.get_mut(track);
+        let Some(asked) = group.and_then(|group| group.get_mut(instance)) else { return false };
+        asked.waits = false;
+        asked.said =
+            answer.as_ref().map_or_else(|error| Said::Error(error.to_string()), |health| Said::Answer(*health));
         asked.fold.sample(now, answer.unwrap_or_default());
         let folded = self.record.settle_health(track, instance, asked.fold.folded());
-        let seen = self.seen.tracks.get_mut(track);
+        let seen = self.seen.track_mut(track);
         // Who is not seen decides nothing: what it said is folded in when it is.
         let Some(known) = seen.and_then(|seen| seen.health.get_mut(instance)) else { return false };
         let news = *known != folded;

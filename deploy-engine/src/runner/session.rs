@@ -1,6 +1,6 @@
 //! A deployment under one lease: what is known of it, and what wakes it.
 
-use super::calls::Calls;
+use super::calls::{Calls, Done, Key};
 use super::patience::Patience;
 use super::probe::Probes;
 use super::{AFTER_ERROR, Runner, Wake, WakeUps, wake::Clock};
@@ -103,22 +103,23 @@ impl Session {
         })
     }
 
-    /// Waits for its turn, then looks and acts until the deployment has ended.
-    pub(super) async fn drive(mut self) -> Result<End> {
+    /// Waits for its turn, then looks and acts until the deployment has ended. Most of that time it waits: what only a
+    /// look needs is kept apart, and given back after it.
+    pub(super) async fn drive(&mut self) -> Result<End> {
         let _place = match self.record.way {
             Way::Ended { .. } => return Ok(End::Ended),
-            Way::Pending { .. } => match self.turn().await? {
+            Way::Pending { .. } => match Box::pin(self.turn()).await? {
                 Some(place) => Some(place),
                 None => return Ok(self.over()),
             },
             _ => self.core.places.clone().try_acquire_owned().ok(),
         };
-        self.begin().await?;
+        Box::pin(self.begin()).await?;
         let mut cause = Wake::Start;
         loop {
             self.count(cause);
-            if let Err(error) = self.look().await {
-                self.recover(error).await?;
+            if let Err(error) = Box::pin(self.look()).await {
+                Box::pin(self.recover(error)).await?;
             }
             if self.record.way.is_ended() {
                 return Ok(End::Ended);
@@ -141,6 +142,7 @@ impl Session {
     pub(super) async fn begin(&mut self) -> Result<()> {
         self.known = self.core.known(&self.scope).await?;
         self.calls = Calls::new(self.record.actor.clone());
+        self.probes.drop_questions();
         self.seen = Seen::default();
         self.again.clear();
         self.slow.clear();
@@ -208,11 +210,23 @@ impl Session {
             }
         }
         while let Some(Some(())) = futures::FutureExt::now_or_never(self.hints.next()) {}
-        // One look takes in all that came back: each by itself would hold up the others for as long as a look takes.
-        while let Some(done) = self.calls.ready() {
-            self.absorb(done);
+        if let Some(done) = self.calls.ready() {
+            self.absorb_all(done);
         }
         Some(cause)
+    }
+
+    /// Takes in a call that came back, and all others that are back by then: each by itself would hold up the others for
+    /// as long as a look takes. Why that is worth a look, where it is.
+    fn absorb_all(&mut self, first: Done) -> Option<Wake> {
+        let (mut cause, mut next) = (None, Some(first));
+        while let Some(done) = next {
+            let of = if matches!(done.key, Key::Probe(..)) { Wake::Probe } else { Wake::Call };
+            let news = self.absorb(done).then_some(of);
+            cause = cause.or(news);
+            next = self.calls.ready();
+        }
+        cause
     }
 
     async fn reason(&mut self) -> Option<Wake> {
@@ -225,8 +239,7 @@ impl Session {
                 biased;
                 () = ending.cancelled() => return None,
                 done = self.calls.next() => {
-                    let cause = if matches!(done.key, super::calls::Key::Probe(..)) { Wake::Probe } else { Wake::Call };
-                    if self.absorb(done) {
+                    if let Some(cause) = self.absorb_all(done) {
                         return Some(cause);
                     }
                 }

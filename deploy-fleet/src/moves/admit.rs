@@ -24,7 +24,7 @@ pub(super) fn routes(view: &View<'_>, wanted: &Wanted, retiring: &Retiring) -> O
 /// A member as it is to be from now on; none when it is dropped.
 fn kept(view: &View<'_>, wanted: &Wanted, retiring: &Retiring, routed: &Routed) -> Option<Member> {
     let Some((index, seen)) = view.of(&routed.member.instance) else { return drained(view, routed) };
-    let stays = wanted.serves() && !seen.is_bad() && seen.stands() && !retiring.contains(index);
+    let stays = wanted.serves() && !seen.is_bad() && seen.stands && !retiring.contains(index);
     match seen.instance.state {
         InstanceState::Exited(_) => None,
         _ if !stays => drained(view, routed),
@@ -47,8 +47,9 @@ fn member(seen: &Seen<'_>, told: String, draining: Option<Timestamp>) -> Member 
 
 /// Those that are not members yet and may be, in the order of their ids.
 fn admitted(view: &View<'_>, wanted: &Wanted, retiring: &Retiring) -> Vec<Member> {
+    let open = Role::ALL.map(|role| wanted.serves() && is_open(view, wanted, role));
     let fresh = view.seen.iter().enumerate().filter(|(index, seen)| {
-        seen.member.is_none() && !retiring.contains(*index) && wanted.serves() && enters(view, wanted, seen)
+        seen.member.is_none() && !retiring.contains(*index) && open[seen.role as usize] && is_fit(view, seen)
     });
     let members = fresh.filter_map(|(_, seen)| Some(member(seen, seen.instance.address.clone()?, None)));
     let mut members: Vec<_> = members.collect();
@@ -56,24 +57,23 @@ fn admitted(view: &View<'_>, wanted: &Wanted, retiring: &Retiring) -> Vec<Member
     members
 }
 
-/// Whether one that was never admitted, or left long ago, may enter its side's set.
-fn enters(view: &View<'_>, wanted: &Wanted, seen: &Seen<'_>) -> bool {
-    let open = if view.order.paused { is_mend(view, wanted, seen) } else { is_asked_for(view, wanted, seen) };
-    open && is_fit(view, seen)
+/// Whether those of a role that were never admitted, or left long ago, may enter their side's set.
+fn is_open(view: &View<'_>, wanted: &Wanted, role: Role) -> bool {
+    if view.order.paused { is_mend(view, wanted, role) } else { is_asked_for(view, wanted, role) }
 }
 
 /// Of a side that is to be, or was to be before the router lost its state; not live while a split is held back.
-fn is_asked_for(view: &View<'_>, wanted: &Wanted, seen: &Seen<'_>) -> bool {
-    let quiet = wanted.ordered || wanted.spread != Spread::Pooled || seen.role != Role::To;
-    quiet && (view.count(seen.role) > 0 || (view.lost && seen.role != Role::Stray))
+fn is_asked_for(view: &View<'_>, wanted: &Wanted, role: Role) -> bool {
+    let quiet = wanted.ordered || wanted.spread != Spread::Pooled || role != Role::To;
+    quiet && (view.count(role) > 0 || (view.lost && role != Role::Stray))
 }
 
 /// In a pause: what came back, and gives its side no share that it did not have.
-fn is_mend(view: &View<'_>, wanted: &Wanted, seen: &Seen<'_>) -> bool {
+fn is_mend(view: &View<'_>, wanted: &Wanted, role: Role) -> bool {
     match wanted.spread {
         Spread::None => false,
-        Spread::Split { .. } => view.count(seen.role) > 0,
-        Spread::Pooled => seen.role != Role::Stray && (view.dark || view.standing_of(seen.role).any(Seen::is_admitted)),
+        Spread::Split { .. } => view.count(role) > 0,
+        Spread::Pooled => role != Role::Stray && (view.dark || view.standing_of(role).any(Seen::is_admitted)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is started, and where.
 
 use super::Wait;
-use super::view::{Role, View};
-use deploy_core::{InstanceSpec, Launch, Side, Slot, SlotId, Traffic};
+use super::view::{Role, Seen, View};
+use deploy_core::{InOrder, InstanceSpec, Launch, Side, Slot, SlotId, Traffic};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(super) fn fill(view: &View<'_>, slots: &[Slot]) -> Fill {
 
 impl Fill {
     /// Launches what is missing on one side and returns how many that are.
-    fn side(&mut self, view: &View<'_>, role: Role, room: u32, free: &mut Free) -> u32 {
+    fn side(&mut self, view: &View<'_>, role: Role, room: u32, free: &mut Free<'_>) -> u32 {
         let Some(ordered) = view.ordered(role) else { return 0 };
         let (side, missing) = (ordered.side.clone(), missing(view, role));
         let Some(spec) = &ordered.spec else {
@@ -71,38 +71,39 @@ fn sides(view: &View<'_>) -> [Role; 2] {
 
 /// Free slots by host.
 #[derive(Debug)]
-struct Free {
-    hosts: BTreeMap<String, VecDeque<SlotId>>,
+struct Free<'a> {
+    hosts: BTreeMap<&'a str, VecDeque<&'a SlotId>>,
     /// The host of each slot, taken ones too.
-    of: BTreeMap<SlotId, String>,
+    of: BTreeMap<&'a SlotId, &'a str>,
     /// How many stand on each host, those launched now too.
-    load: BTreeMap<String, u32>,
+    load: BTreeMap<&'a str, u32>,
 }
 
-impl Free {
-    fn of(view: &View<'_>, slots: &[Slot]) -> Self {
-        let taken: BTreeSet<&SlotId> = view.seen.iter().map(|seen| &seen.instance.slot).collect();
-        let of: BTreeMap<_, _> = slots.iter().map(|slot| (slot.id.clone(), slot.host.clone())).collect();
-        let mut hosts: BTreeMap<String, VecDeque<SlotId>> = BTreeMap::new();
-        for slot in slots.iter().filter(|slot| slot.closed.is_none() && !taken.contains(&slot.id)) {
-            hosts.entry(slot.host.clone()).or_default().push_back(slot.id.clone());
+impl<'a> Free<'a> {
+    fn of(view: &View<'_>, slots: &'a [Slot]) -> Self {
+        let taken: BTreeMap<&SlotId, ()> = view.seen.iter().map(|seen| (&seen.instance.slot, ())).collect();
+        let mut taken = InOrder::new(&taken);
+        let of: BTreeMap<_, _> = slots.iter().map(|slot| (&slot.id, slot.host.as_str())).collect();
+        let mut hosts: BTreeMap<&str, VecDeque<&SlotId>> = BTreeMap::new();
+        for slot in slots.iter().filter(|slot| taken.get(&&slot.id).is_none() && slot.closed.is_none()) {
+            hosts.entry(&slot.host).or_default().push_back(&slot.id);
         }
-        let load = count(&of, view.standing().map(|seen| &seen.instance.slot));
+        let load = count(&of, view.standing());
         Self { hosts, of, load }
     }
 
     /// Takes slots one by one from the host that has the fewest of the role, then the fewest in all.
     fn take(&mut self, view: &View<'_>, role: Role, wanted: u32) -> Vec<SlotId> {
-        let own = count(&self.of, view.standing_of(role).map(|seen| &seen.instance.slot));
-        let at = |map: &BTreeMap<String, u32>, host: &String| map.get(host).copied().unwrap_or(0);
-        let ranked = self.hosts.keys().map(|host| (at(&own, host), at(&self.load, host), host.clone()));
+        let own = count(&self.of, view.standing_of(role));
+        let at = |map: &BTreeMap<&str, u32>, host: &str| map.get(host).copied().unwrap_or(0);
+        let ranked = self.hosts.keys().map(|host| (at(&own, host), at(&self.load, host), *host));
         let mut ranked: BTreeSet<_> = ranked.collect();
         let mut taken = Vec::new();
         while taken.len() < wanted as usize {
             let Some((own, load, host)) = ranked.pop_first() else { break };
-            if let Some(slot) = self.hosts.get_mut(&host).and_then(VecDeque::pop_front) {
-                taken.push(slot);
-                self.load.insert(host.clone(), load + 1);
+            if let Some(slot) = self.hosts.get_mut(host).and_then(VecDeque::pop_front) {
+                taken.push(slot.clone());
+                self.load.insert(host, load + 1);
                 ranked.insert((own + 1, load + 1, host));
             }
         }
@@ -110,10 +111,14 @@ impl Free {
     }
 }
 
-fn count<'a>(of: &BTreeMap<SlotId, String>, slots: impl Iterator<Item = &'a SlotId>) -> BTreeMap<String, u32> {
-    let mut counts = BTreeMap::new();
-    for host in slots.filter_map(|slot| of.get(slot)) {
-        *counts.entry(host.clone()).or_default() += 1;
+/// How many stand on each host.
+fn count<'a, 's>(
+    of: &BTreeMap<&SlotId, &'a str>,
+    standing: impl Iterator<Item = &'s Seen<'s>>,
+) -> BTreeMap<&'a str, u32> {
+    let (mut of, mut counts) = (InOrder::new(of), BTreeMap::new());
+    for host in standing.filter_map(|seen| of.get(&&seen.instance.slot)) {
+        *counts.entry(*host).or_default() += 1;
     }
     counts
 }

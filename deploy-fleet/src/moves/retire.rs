@@ -5,7 +5,7 @@ use super::view::{Role, Seen, View};
 use super::{Stop, Wait};
 use deploy_core::{Health, InstanceState};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Those that go, by their place in the list; drained first where they are routed.
 #[derive(Debug, Default)]
@@ -35,25 +35,27 @@ enum Class {
     Ready,
 }
 
-/// What may still be taken.
+/// What may still be taken; of a role where it is an array.
 #[derive(Debug)]
 struct Means {
     ready: u32,
-    ready_of: BTreeMap<Role, u32>,
-    excess: BTreeMap<Role, u32>,
+    ready_of: [u32; 3],
+    /// How many have to stay ready for the share.
+    need_of: [u32; 3],
+    excess: [u32; 3],
 }
 
 /// Who goes now: strays first, then of each side in excess the known bad, the never admitted, the newest.
 pub(super) fn choose(view: &View<'_>, wanted: &Wanted) -> Retiring {
     let mut means = Means::of(view);
     let mut retiring = Retiring::default();
-    for (class, index) in candidates(view) {
+    for (class, index) in candidates(view, means.excess) {
         let seen = &view.seen[index];
         if means.take(view, wanted, class, seen) {
             retiring.chosen.insert(index);
         }
     }
-    retiring.left = means.excess.values().sum();
+    retiring.left = means.excess.iter().sum();
     retiring
 }
 
@@ -90,10 +92,10 @@ fn wait(view: &View<'_>, seen: &Seen<'_>) -> Option<Wait> {
     }
 }
 
-/// All that could go, in the order of preference. In a pause only those that are leaving already.
-fn candidates(view: &View<'_>) -> Vec<(Class, usize)> {
-    let all = view.seen.iter().enumerate();
-    let may = all.filter(|(_, seen)| seen.stands() && (!view.order.paused || seen.draining().is_some()));
+/// All that could go, in the order of preference: of roles in excess. In a pause only those that are leaving already.
+fn candidates(view: &View<'_>, excess: [u32; 3]) -> Vec<(Class, usize)> {
+    let all = view.seen.iter().enumerate().filter(|(_, seen)| seen.stands && excess[seen.role as usize] > 0);
+    let may = all.filter(|(_, seen)| !view.order.paused || seen.draining().is_some());
     let mut ranked: Vec<_> = may.map(|(index, seen)| (rank(view, seen), index)).collect();
     ranked.sort();
     ranked.into_iter().map(|((_, class, ..), index)| (class, index)).collect()
@@ -124,35 +126,33 @@ fn never_admitted(view: &View<'_>, seen: &Seen<'_>) -> bool {
 
 impl Means {
     fn of(view: &View<'_>) -> Self {
-        let roles = [Role::From, Role::To, Role::Stray];
         let ready = |role| view.standing_of(role).filter(|seen| view.is_ready(seen)).count() as u32;
-        let ready_of: BTreeMap<_, _> = roles.map(|role| (role, ready(role))).into();
-        let excess = roles.map(|role| (role, excess(view, role))).into();
-        Self { ready: ready_of.values().sum(), ready_of, excess }
+        let ready_of = Role::ALL.map(ready);
+        let (need_of, excess) = (Role::ALL.map(|role| need(view, role)), Role::ALL.map(|role| excess(view, role)));
+        Self { ready: ready_of.iter().sum(), ready_of, need_of, excess }
     }
 
     /// Takes one where it is in excess and may go; nothing else is counted again.
     fn take(&mut self, view: &View<'_>, wanted: &Wanted, class: Class, seen: &Seen<'_>) -> bool {
-        let excess = self.excess.get(&seen.role).copied().unwrap_or(0);
-        if excess == 0 || !self.allows(view, wanted, class, seen.role) {
+        let of = seen.role as usize;
+        if self.excess[of] == 0 || !self.allows(view, wanted, class, of) {
             return false;
         }
-        self.excess.insert(seen.role, excess - 1);
+        self.excess[of] -= 1;
         if class == Class::Ready {
             self.ready -= 1;
-            self.ready_of.entry(seen.role).and_modify(|ready| *ready -= 1);
+            self.ready_of[of] -= 1;
         }
         true
     }
 
     /// Known bad and never admitted go freely; others while the rest is enough, and the traffic is seen to be as ordered.
-    fn allows(&self, view: &View<'_>, wanted: &Wanted, class: Class, role: Role) -> bool {
+    fn allows(&self, view: &View<'_>, wanted: &Wanted, class: Class, of: usize) -> bool {
         if matches!(class, Class::Bad | Class::NeverAdmitted) {
             return true;
         }
         let less = u32::from(class == Class::Ready);
-        let of_side = self.ready_of.get(&role).copied().unwrap_or(0);
-        let enough = self.ready >= view.order.floor + less && of_side >= need(view, role) + less;
+        let enough = self.ready >= view.order.floor + less && self.ready_of[of] >= self.need_of[of] + less;
         enough && wanted.ordered && wanted.seen
     }
 }

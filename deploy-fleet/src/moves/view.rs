@@ -2,8 +2,8 @@
 
 use deploy_core::time::after;
 use deploy_core::{
-    Evidence, Folded, Health, Instance, InstanceId, InstanceState, Order, OrderSide, RouteState, Routed, Side, Spread,
-    Timestamp,
+    Evidence, Folded, Health, InOrder, Instance, InstanceId, InstanceState, Order, OrderSide, RouteState, Routed, Side,
+    Spread, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,11 +20,17 @@ pub(super) enum Role {
     Stray,
 }
 
+impl Role {
+    pub(super) const ALL: [Self; 3] = [Self::From, Self::To, Self::Stray];
+}
+
 /// One instance with all that is known of it.
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
     pub instance: &'a Instance,
     pub role: Role,
+    /// Neither ended nor on its way out.
+    pub stands: bool,
     pub folded: Option<Folded>,
     /// Healthy for the min ready time.
     pub lasts: bool,
@@ -37,6 +43,7 @@ pub(super) struct Seen<'a> {
 pub(super) struct View<'a> {
     pub order: &'a Order<'a>,
     pub seen: Vec<Seen<'a>>,
+    /// The places of those that could be members.
     index: BTreeMap<&'a InstanceId, usize>,
     /// Where something is, or still has to be taken out of, the router.
     pub routes: Option<&'a RouteState>,
@@ -48,7 +55,19 @@ pub(super) struct View<'a> {
     pub short: bool,
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
+    fn new(order: &Order<'_>, instance: &'a Instance, folded: Option<Folded>, member: Option<&'a Routed>) -> Self {
+        let is = |ordered: &Option<OrderSide>| ordered.as_ref().is_some_and(|ordered| ordered.side == instance.side);
+        let role = match () {
+            () if is(&order.from) => Role::From,
+            () if is(&order.to) => Role::To,
+            () => Role::Stray,
+        };
+        let written_off = order.written_off.contains(&instance.id);
+        let lasts = folded.is_some_and(|folded| order.lasts(&folded));
+        Self { instance, role, stands: instance.stands(), folded, lasts, member, written_off }
+    }
+
     /// Last folded as not healthy.
     pub(super) fn is_bad(&self) -> bool {
         self.folded.is_some_and(|folded| folded.health == Health::Unhealthy)
@@ -75,10 +94,6 @@ impl Seen<'_> {
         self.member.and_then(|routed| routed.member.draining)
     }
 
-    pub(super) fn stands(&self) -> bool {
-        self.instance.stands()
-    }
-
     pub(super) fn is_ending(&self) -> bool {
         self.instance.state == InstanceState::Terminating
     }
@@ -90,11 +105,17 @@ impl<'a> View<'a> {
         let routes = routes.filter(routed);
         let members: BTreeMap<&InstanceId, &Routed> =
             routes.iter().flat_map(|routes| &routes.members).map(|routed| (&routed.member.instance, routed)).collect();
-        let seen: Vec<_> = instances.iter().map(|instance| look(order, instance, &members)).collect();
-        let serves = |seen: &Seen<'_>| seen.is_admitted() && seen.stands() && !seen.is_bad();
+        let (mut health, mut members) = (InOrder::new(order.health), InOrder::new(&members));
+        let seen = instances.iter().map(|instance| {
+            let (folded, member) = (health.get(&instance.id).copied(), members.get(&&instance.id).copied());
+            Seen::new(order, instance, folded, member)
+        });
+        let seen: Vec<_> = seen.collect();
+        let serves = |seen: &Seen<'_>| seen.is_admitted() && seen.stands && !seen.is_bad();
         let dark = routes.is_some() && !seen.iter().any(serves);
         let lost = dark && order.traffic_before.serves() && order.traffic.serves();
-        let index = instances.iter().enumerate().map(|(index, instance)| (&instance.id, index)).collect();
+        let could_be_members = instances.iter().enumerate().filter(|_| routes.is_some());
+        let index = could_be_members.map(|(index, instance)| (&instance.id, index)).collect();
         let mut view = Self { order, seen, index, routes, lost, dark, short: false };
         let ready = view.standing().filter(|seen| view.is_ready(seen)).count();
         view.short = ready < order.floor as usize;
@@ -123,7 +144,7 @@ impl<'a> View<'a> {
 
     /// All that are neither ended nor on their way out.
     pub(super) fn standing(&self) -> impl Iterator<Item = &Seen<'a>> {
-        self.seen.iter().filter(|seen| seen.stands())
+        self.seen.iter().filter(|seen| seen.stands)
     }
 
     /// Those of a role that are neither ended nor on their way out.
@@ -175,22 +196,5 @@ impl<'a> View<'a> {
     fn spec(&self, side: &Side, pick: impl Fn(&OrderSide) -> Option<Duration>) -> Option<Duration> {
         let own = self.order.side(side).and_then(&pick);
         own.or_else(|| self.order.sides().filter_map(&pick).max())
-    }
-}
-
-fn look<'a>(order: &Order<'_>, instance: &'a Instance, members: &BTreeMap<&InstanceId, &'a Routed>) -> Seen<'a> {
-    let is = |ordered: &Option<OrderSide>| ordered.as_ref().is_some_and(|ordered| ordered.side == instance.side);
-    let role = match () {
-        () if is(&order.from) => Role::From,
-        () if is(&order.to) => Role::To,
-        () => Role::Stray,
-    };
-    Seen {
-        instance,
-        role,
-        folded: order.health.get(&instance.id).copied(),
-        lasts: order.is_healthy_for_min_ready(&instance.id),
-        member: members.get(&instance.id).copied(),
-        written_off: order.written_off.contains(&instance.id),
     }
 }

@@ -135,13 +135,13 @@ impl Scene for Set {
 
     fn state(&self) -> String {
         let world = self.platform.world();
-        let of = |(track, site): (&TrackRef, &crate::sim::Site)| {
+        let of = |track: &TrackRef, site: &crate::sim::Site| {
             let counts: BTreeMap<_, _> =
                 site.counts().into_iter().map(|(side, count)| (side.to_string(), count)).collect();
             let spread = site.control.as_ref().map_or_else(|| site.spread.clone(), |one| one.effective(world.now));
             format!("{}: {counts:?}, requests: {}", track.workload, served(&spread))
         };
-        world.sites.iter().map(of).collect::<Vec<_>>().join("\n")
+        world.sites.iter().map(|(track, site)| of(track, site)).collect::<Vec<_>>().join("\n")
     }
 
     fn broken(&self) -> Vec<String> {

@@ -87,12 +87,12 @@ impl Shell {
             if observed.is_err() {
                 self.again.insert(name.clone(), after(now, Duration::from_secs(1)));
             }
-            seen.observed = observed.ok();
+            seen.observed = observed.ok().map(Arc::new);
         }
         let gates = self.gates.iter().filter(|(_, (at, _))| *at <= now);
         Seen {
             lease: self.claim,
-            tracks: self.tracks.clone(),
+            tracks: self.tracks.iter().map(|(track, seen)| (track.clone(), Arc::new(seen.clone()))).collect(),
             plan: self.plan.clone(),
             gates: gates.map(|(key, (_, decision))| (key.clone(), decision.clone())).collect(),
             signals: signals.to_vec(),
@@ -241,7 +241,7 @@ impl Shell {
         let mut platforms = BTreeMap::new();
         for (track, seen) in &self.tracks {
             if let Some(observed) = &seen.observed {
-                platforms.insert(track.clone(), (world.capabilities(track), observed.clone()));
+                platforms.insert(track.clone(), (world.capabilities(track), Observed::clone(observed)));
             }
         }
         planner::plan(&Planning {

@@ -7,11 +7,19 @@ use std::fmt;
 const KEPT: usize = 4_000;
 
 /// The lines of a run, and the guarantees that were broken in it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Trail {
     lines: Vec<(Timestamp, String)>,
+    /// So many of the newest lines are kept at least.
+    pub kept: usize,
     /// What was broken: the guarantee and how.
     pub broken: Vec<Breach>,
+}
+
+impl Default for Trail {
+    fn default() -> Self {
+        Self { lines: Vec::new(), kept: KEPT, broken: Vec::new() }
+    }
 }
 
 /// A guarantee that was broken.
@@ -32,8 +40,11 @@ impl fmt::Display for Breach {
 impl Trail {
     /// Adds a line.
     pub fn note(&mut self, now: Timestamp, line: impl Into<String>) {
-        if self.lines.len() >= 2 * KEPT {
-            self.lines.drain(..KEPT);
+        if self.kept == 0 {
+            return;
+        }
+        if self.lines.len() >= 2 * self.kept {
+            self.lines.drain(..self.kept);
         }
         self.lines.push((now, line.into()));
     }

@@ -25,7 +25,7 @@ pub struct World {
     /// Chance.
     pub dice: Dice,
     /// One per workload and target.
-    pub sites: BTreeMap<TrackRef, Site>,
+    pub sites: BTreeMap<TrackRef, Box<Site>>,
     /// The nature of each revision; well where it is not named.
     pub tempers: BTreeMap<RevisionId, Temper>,
     /// Tasks by their stable key.
@@ -76,7 +76,7 @@ impl World {
     /// The platform of a workload; made where it is asked for the first time.
     pub fn site(&mut self, track: &TrackRef) -> &mut Site {
         let control = self.profile.has_controller().then(Control::default);
-        self.sites.entry(track.clone()).or_insert_with(|| Site::new(track.clone(), control))
+        self.sites.entry(track.clone()).or_insert_with(|| Box::new(Site::new(track.clone(), control)))
     }
 
     /// What runs now; on a lagging platform, a while ago.

@@ -74,7 +74,7 @@ impl Engine {
         let (first, now) = (self.seen.is_none(), world.now);
         let mut probed = BTreeMap::new();
         for (track, seen) in &mut self.tracks {
-            seen.observed = Some(world.observe(track));
+            seen.observed = Some(Arc::new(world.observe(track)));
             seen.health.clear();
             for unit in world.site(track).units.iter().filter(|unit| unit.life != Life::Exited) {
                 let folded = match self.probed.get(&unit.id) {
@@ -87,7 +87,8 @@ impl Engine {
             }
         }
         self.probed = probed;
-        Seen { lease: self.claim, tracks: self.tracks.clone(), plan: self.plan.clone(), ..Seen::default() }
+        let tracks = self.tracks.iter().map(|(track, seen)| (track.clone(), Arc::new(seen.clone()))).collect();
+        Seen { lease: self.claim, tracks, plan: self.plan.clone(), ..Seen::default() }
     }
 
     /// Whether a call like this one is in hand.
@@ -146,7 +147,7 @@ impl Engine {
 
     fn planned(&self, world: &World, record: &Record, around: &Around) -> Result<deploy_core::Plan> {
         let observed = |(track, seen): (&TrackRef, &TrackSeen)| {
-            let observed: Observed = seen.observed.clone()?;
+            let observed = Observed::clone(seen.observed.as_ref()?);
             Some((track.clone(), (Capabilities { slots: Some(8), ..Capabilities::all() }, observed)))
         };
         planner::plan(&Planning {
