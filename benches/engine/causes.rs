@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use deploy_core::{
-    Capabilities, Deployer, Health, HealthCheck, InstanceId, Observed, Order, ProbeTarget, Record, Result, Revision,
-    RevisionId, TaskAct, TaskOutcome, TaskRun, Timestamp, Timing, Token, Track, TrackRef, Turn,
+    Capabilities, Deployer, Event, Health, HealthCheck, InstanceId, Notifier, Observed, Order, ProbeTarget, Record,
+    Result, Revision, RevisionId, TaskAct, TaskOutcome, TaskRun, Timestamp, Timing, Token, Track, TrackRef, Turn,
 };
 use deploy_engine::{Wake, WakeUps};
 use deploy_health::Fold;
@@ -12,6 +12,7 @@ use futures::stream::BoxStream;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// What was given so far.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub(crate) struct Causes {
     /// Answers that changed what is folded of an instance.
     answers: AtomicU64,
     folds: Mutex<BTreeMap<InstanceId, Fold>>,
+    /// When what was done, in words.
+    log: Mutex<Vec<(Instant, String)>>,
 }
 
 /// So many of each.
@@ -39,7 +42,24 @@ impl Causes {
     /// As a deployment begins: it knows nothing of the health of anybody.
     pub(crate) fn anew(&self) -> Given {
         self.folds.lock().unwrap().clear();
+        self.log.lock().unwrap().clear();
         self.so_far()
+    }
+
+    /// Prints what was done since, where `DEPLOY_BENCH_TIMELINE` asks for it.
+    pub(crate) fn timeline(&self, began: Instant) {
+        if std::env::var_os("DEPLOY_BENCH_TIMELINE").is_none() {
+            return;
+        }
+        for (at, words) in &*self.log.lock().unwrap() {
+            println!("{:7.1} ms  {words}", at.duration_since(began).as_secs_f64() * 1000.0);
+        }
+    }
+
+    fn note(&self, words: impl FnOnce() -> String) {
+        if std::env::var_os("DEPLOY_BENCH_TIMELINE").is_some() {
+            self.log.lock().unwrap().push((Instant::now(), words()));
+        }
     }
 
     pub(crate) fn so_far(&self) -> Given {
@@ -94,11 +114,19 @@ impl<D: Deployer> Deployer for Counted<D> {
     }
 
     async fn observe(&self, track: &TrackRef) -> Result<Observed> {
-        self.inner.observe(track).await
+        let began = Instant::now();
+        let seen = self.inner.observe(track).await;
+        self.causes.note(|| format!("observed in {:?}", began.elapsed()));
+        seen
     }
 
     async fn converge(&self, order: &Order<'_>) -> Result<Turn> {
+        let began = Instant::now();
         let turn = self.call(self.inner.converge(order).await?);
+        self.causes.note(|| {
+            let again = turn.again_at.map(|at| deploy_core::time::between(order.now, at));
+            format!("{} converged in {:?}, moved {}, again in {again:?}", order.token, began.elapsed(), turn.moved)
+        });
         self.causes.again.fetch_add(u64::from(turn.again_at.is_some() || !turn.troubles.is_empty()), Relaxed);
         Ok(turn)
     }
@@ -112,7 +140,10 @@ impl<D: Deployer> Deployer for Counted<D> {
     }
 
     async fn prepare(&self, track: &TrackRef, revisions: &[Revision], token: Token) -> Result<()> {
-        self.call(self.inner.prepare(track, revisions, token).await)
+        self.causes.note(|| "prepares".into());
+        let made = self.call(self.inner.prepare(track, revisions, token).await);
+        self.causes.note(|| "prepared".into());
+        made
     }
 
     async fn task(&self, run: &TaskRun, act: TaskAct, token: Token) -> Result<TaskOutcome> {
@@ -137,9 +168,22 @@ impl<D: Deployer> Deployer for Counted<D> {
             hints
                 .inspect(move |()| {
                     causes.hints.fetch_add(1, Relaxed);
+                    causes.note(|| "hint".into());
                 })
                 .boxed(),
         )
+    }
+}
+
+/// Notes what happened.
+#[derive(Debug)]
+pub(crate) struct Told(pub(crate) Arc<Causes>);
+
+#[async_trait]
+impl Notifier for Told {
+    async fn notify(&self, _record: &Record, event: &Event) -> Result<()> {
+        self.0.note(|| format!("{} {}", event.number, event.what.name()));
+        Ok(())
     }
 }
 
@@ -160,6 +204,9 @@ impl HealthCheck for Asked {
         let new = || Fold::new(self.timing.clone(), now);
         let changed = folds.entry(target.instance.clone()).or_insert_with(new).sample(now, health).is_some();
         self.causes.answers.fetch_add(u64::from(changed), Relaxed);
+        if changed {
+            self.causes.note(|| format!("{} said {health}", target.instance));
+        }
         answer
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::PAIRS;
 use crate::bare::Bare;
-use crate::causes::{Asked, Causes, Counted, Given};
+use crate::causes::{Asked, Causes, Counted, Given, Told};
 use crate::site::{COUNT, Site, lost, strategy};
 use deploy_benches::{Goal, Row, Table, median};
 use deploy_core::{Probe, Record, Release, Status};
@@ -39,7 +39,8 @@ impl Ours {
             let (inner, timing) = (deploy_health::check(probe)?, probe.timing.clone());
             Ok(Arc::new(Asked { inner, timing, causes: asked.clone() }) as Arc<dyn deploy_core::HealthCheck>)
         };
-        let engine = Engine::builder().store(store).target("here", fleet).health_check(check).build().await.unwrap();
+        let engine = Engine::builder().store(store).target("here", fleet).health_check(check);
+        let engine = engine.notifier(Told(causes.clone())).build().await.unwrap();
         let ours = Self { site, engine, causes };
         ours.bring(&ours.site.release("v1", strategy("rolling"))).await;
         ours
@@ -50,6 +51,7 @@ impl Ours {
         let id = self.engine.deploy(("bench", release)).by("bench").await.unwrap();
         let record = self.engine.wait(&id).await.unwrap();
         let took = began.elapsed();
+        self.causes.timeline(began);
         assert_eq!(record.status(), Status::Completed, "{:?}", record.reason());
         Went { took, record, woken: self.engine.wake_ups(&id), before }
     }

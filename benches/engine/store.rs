@@ -2,8 +2,9 @@
 
 use crate::PAIRS;
 use deploy_benches::{Goal, Row, Scene, Table, median};
-use deploy_core::{Actor, DeploymentId, Folded, Health, Store, What, time};
+use deploy_core::{Actor, DeploymentId, Folded, Health, Request, Store, What, time};
 use deploy_store::Sqlite;
+use futures::future::join_all;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqliteConnection};
 use std::path::Path;
@@ -12,26 +13,42 @@ use std::time::{Duration, Instant};
 /// So many are made in a turn.
 const COMMITS: usize = 400;
 
+/// So many callers append at the same time, each to a deployment of its own.
+const CALLERS: usize = 16;
+
 pub(crate) async fn rows() -> Table {
     let folder = tempfile::tempdir().unwrap();
     let mut bare = bare(folder.path()).await;
-    let mut ours = Ours::open(folder.path()).await;
+    let store = Sqlite::open(folder.path().join("deploy.db")).await.unwrap();
+    let mut ours = Vec::new();
+    for number in 0..CALLERS {
+        ours.push(Ours::begin(&store, number).await);
+    }
+    let body = ours[0].body.clone();
     // A log that still grows is slower to flush than one that is begun again.
     for _ in 0..4 {
-        ours.turn().await;
-        turn_of_bare(&mut bare, ours.body.as_str()).await;
+        ours[0].turn(COMMITS).await;
+        turn_of_bare(&mut bare, &body).await;
     }
-    let mut turns = Vec::new();
+    let (mut alone, mut together) = (Vec::new(), Vec::new());
     for _ in 0..PAIRS {
-        let own = ours.turn().await;
-        turns.push((own, turn_of_bare(&mut bare, ours.body.as_str()).await));
+        let own = ours[0].turn(COMMITS).await;
+        alone.push((own, turn_of_bare(&mut bare, &body).await));
+        let all = turn_of_all(&mut ours).await;
+        together.push((all, turn_of_bare(&mut bare, &body).await));
     }
+    let mut table = Table::default();
+    let of_one = "store: appends to bare commits of one row";
+    table.push(row(of_one.into(), Goal::AtLeast(0.8), &alone));
+    table.push(row(format!("{of_one}, {CALLERS} callers at once"), Goal::AtLeast(0.8), &together));
+    table
+}
+
+fn row(what: String, goal: Goal, turns: &[(f64, f64)]) -> Row {
     let ratio = median(turns.iter().map(|(ours, bare)| ours / bare).collect());
     let of = |pick: fn(&(f64, f64)) -> f64| median(turns.iter().map(pick).collect());
     let note = format!("{:.0}/s, bare {:.0}/s; medians of {PAIRS} pairs", of(|turn| turn.0), of(|turn| turn.1));
-    let mut table = Table::default();
-    table.push(Row::new("store: appends to bare commits of one row", Goal::AtLeast(0.8), ratio, "x").note(note));
-    table
+    Row::new(what, goal, ratio, "x").note(note)
 }
 
 /// A file with a table of one row for each event, and nothing else.
@@ -50,7 +67,14 @@ async fn turn_of_bare(connection: &mut SqliteConnection, body: &str) -> f64 {
         let insert = sqlx::query("INSERT INTO events (body) VALUES (?)").bind(body);
         insert.execute(&mut *connection).await.unwrap();
     }
-    rate(began.elapsed())
+    rate(COMMITS, began.elapsed())
+}
+
+/// As many appends in all, of all callers at once.
+async fn turn_of_all(ours: &mut [Ours]) -> f64 {
+    let began = Instant::now();
+    join_all(ours.iter_mut().map(|one| one.turn(COMMITS / CALLERS))).await;
+    rate(COMMITS, began.elapsed())
 }
 
 /// A rolling update of ten whose instances change their health, one event at a time.
@@ -64,12 +88,14 @@ struct Ours {
 }
 
 impl Ours {
-    async fn open(folder: &Path) -> Self {
-        let store = Sqlite::open(folder.join("deploy.db")).await.unwrap();
-        let scene = Scene::rolling(10).unwrap();
-        let id = DeploymentId::from("bench");
-        store.create(&id, &scene.record.request, &Actor::new("bench")).await.unwrap();
-        let lease = store.claim(&scene.record.scope, "bench", Duration::from_secs(3_600), 0).await.unwrap();
+    async fn begin(store: &Sqlite, number: usize) -> Self {
+        let (store, scene) = (store.clone(), Scene::rolling(10).unwrap());
+        let (id, mut scope) = (DeploymentId::from(format!("bench-{number}").as_str()), scene.record.scope.clone());
+        let mut request = Request::clone(&scene.record.request);
+        request.environment = format!("bench-{number}").parse().unwrap();
+        scope.environment = request.environment.clone();
+        store.create(&id, &request, &Actor::new("bench")).await.unwrap();
+        let lease = store.claim(&scope, "bench", Duration::from_secs(3_600), 0).await.unwrap();
         let history = scene.history[1..].to_vec();
         store.append(&id, 1, lease.epoch, scene.now, history).await.unwrap();
         let version = scene.history.len() as u64;
@@ -86,17 +112,17 @@ impl Ours {
         What::HealthChanged { track: self.scene.track.clone(), instance, side, folded }
     }
 
-    async fn turn(&mut self) -> f64 {
+    async fn turn(&mut self, count: usize) -> f64 {
         let began = Instant::now();
-        for number in 0..COMMITS {
+        for number in 0..count {
             let what = vec![self.event(number)];
             self.store.append(&self.id, self.version, self.epoch, self.scene.now, what).await.unwrap();
             self.version += 1;
         }
-        rate(began.elapsed())
+        rate(count, began.elapsed())
     }
 }
 
-fn rate(took: Duration) -> f64 {
-    COMMITS as f64 / took.as_secs_f64()
+fn rate(count: usize, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
 }

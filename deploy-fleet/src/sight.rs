@@ -3,7 +3,7 @@
 use crate::{Moves, moves};
 use deploy_core::{
     Evidence, Health, Instance, InstanceId, InstanceState, Member, Order, OrderSide, RouteState, Routed, Side, Slot,
-    Split, Spread, Token, Traffic,
+    Split, Spread, Timestamp, Token, Traffic,
 };
 use std::collections::BTreeSet;
 
@@ -23,6 +23,13 @@ impl Sight {
         let listed: BTreeSet<_> = instances.iter().map(|instance| &instance.id).collect();
         let mut members = routes.into_iter().flat_map(|routes| &routes.members).map(|routed| &routed.member);
         members.any(|member| member.draining.is_none() && !listed.contains(&member.instance))
+    }
+
+    /// Since when the newest of those that are out of the set still finish requests.
+    pub(crate) fn finishing_since(&self) -> Option<Timestamp> {
+        let members = self.routes.iter().flat_map(|routes| &routes.members);
+        let busy = members.filter(|routed| routed.in_flight.is_some_and(|count| count > 0));
+        busy.filter_map(|routed| routed.member.draining).max()
     }
 
     /// What to do next. Without a word of the router: what needs none.

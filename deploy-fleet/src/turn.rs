@@ -2,29 +2,63 @@
 
 use crate::fleet::{Fleet, fenced};
 use crate::sight::Sight;
-use crate::{Moves, Stop};
-use deploy_core::{Instances, Kind, Launch, Order, Result, Router, Routes, SlotId, Token, Trouble, Turn};
+use crate::{Moves, Stop, Wait};
+use deploy_core::{Instances, Kind, Launch, Order, Result, Router, Routes, SlotId, Token, Trouble, Turn, time};
 use futures::StreamExt as _;
 use futures::future::join4;
 use futures::stream::iter;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// So many launches and stops run beside each other.
 const ABREAST: usize = 16;
 
-/// Takes one pass toward an order.
+/// What goes through the router is out of it, then gone, then followed by others: so many passes make a turn at most.
+const PASSES: usize = 3;
+
+/// What was just taken out is looked at again so soon, and then ever later, at most ...
+const SOONEST: Duration = Duration::from_millis(10);
+/// ... so late.
+const LATEST: Duration = Duration::from_millis(100);
+
+/// Takes passes toward an order while one makes room for the next. Each decides from what it reads itself.
 pub(crate) async fn take<I: Instances, R: Router>(fleet: &Fleet<I, R>, order: &Order<'_>) -> Result<Turn> {
     let mut turn = Turn::default();
-    let mut sight = look(fleet, order, &mut turn).await?;
-    let next = route(fleet, order, &mut sight, &mut turn).await?;
+    for _ in 0..PASSES {
+        let before = std::mem::take(&mut turn.moved);
+        turn.troubles.clear();
+        let made_room = match pass(fleet, order, &mut turn).await {
+            // What was done stays done: the next turn meets the same.
+            Err(error) if before && error.kind() != Kind::Fenced => false,
+            made_room => made_room?,
+        };
+        let goes_on = made_room && turn.moved && turn.troubles.is_empty();
+        turn.moved |= before;
+        if !goes_on {
+            break;
+        }
+    }
+    Ok(turn)
+}
+
+/// Takes one pass; whether it made room for what another one does.
+async fn pass<I: Instances, R: Router>(fleet: &Fleet<I, R>, order: &Order<'_>, turn: &mut Turn) -> Result<bool> {
+    let mut sight = look(fleet, order, turn).await?;
+    let next = route(fleet, order, &mut sight, turn).await?;
     let next = second_look(fleet, order, next).await?;
     if let Some(side) = sight.serving(order, &next) {
         let marked = fleet.instances.serving(order.track, side, order.token).await;
-        note(&mut turn, "the stable name", marked)?;
+        note(turn, "the stable name", marked)?;
     }
-    carry_out(fleet, order, &next, &mut turn).await?;
-    turn.again_at = next.again_at;
-    Ok(turn)
+    carry_out(fleet, order, &next, turn).await?;
+    let finishing = sight
+        .finishing_since()
+        .map(|since| time::after(order.now, time::between(since, order.now).clamp(SOONEST, LATEST)));
+    turn.again_at = next.again_at.into_iter().chain(finishing).min();
+    let taken_out = next.routes.iter().flat_map(|routes| &routes.members).any(|member| member.draining.is_some());
+    let stopped = next.stop.iter().any(|stop| !stop.again);
+    let awaited = next.waits.iter().any(|wait| matches!(wait, Wait::Ceiling { .. }));
+    Ok(next.launch.is_empty() && (taken_out || (stopped && awaited)))
 }
 
 /// Reads everything and raises the token where it is older. What was read under an earlier engine's token is read again:

@@ -17,6 +17,7 @@ use deploy_core::{
     Error, Fence, Instance, InstanceId, InstanceSpec, InstanceState, Instances, InstancesCapabilities, Kind, Launch,
     Name, Result, Revision, RevisionId, Side, Slot, SlotId, TaskAct, TaskOutcome, TaskRun, Timestamp, Token, TrackRef,
 };
+use futures::future::try_join3;
 use futures::stream::BoxStream;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
@@ -205,10 +206,13 @@ impl Inner {
     }
 
     async fn slots(&self, track: &TrackRef) -> Result<Vec<Slot>> {
-        let blocks = self.ports.look(&*self.host, track).await?;
-        let found = self.found(&self.layout(track)).await?;
-        let ours: BTreeSet<_> = found.into_iter().map(|found| found.note.slot).collect();
-        let listening = self.host.listening().await?;
+        let instances = self.layout(track).instances();
+        let (blocks, notes, listening) =
+            try_join3(self.ports.look(&*self.host, track), self.services.notes(&instances), self.host.listening())
+                .await?;
+        let notes = notes.into_iter().map(serde_json::from_value::<Note>);
+        let notes: Vec<_> = notes.collect::<Result<_, _>>().map_err(|error| corrupt(&instances, error))?;
+        let ours: BTreeSet<_> = notes.into_iter().map(|note| note.slot).collect();
         Ok(blocks.slots().map(|port| self.slot(port, &blocks, &ours, &listening)).collect())
     }
 

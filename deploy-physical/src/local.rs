@@ -13,6 +13,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
+use tokio::sync::watch;
 
 /// What programs get of the engine's environment.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
@@ -29,12 +30,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub struct LocalHost {
     name: String,
     staging: PathBuf,
+    /// Told whenever a program that was started here has ended.
+    reaped: watch::Sender<()>,
 }
 
 impl LocalHost {
     /// This machine under a name. Trees are built in the staging directory, which has to be on the same file system as what is shipped.
     pub fn new(name: impl Into<String>, staging: impl Into<PathBuf>) -> Self {
-        Self { name: name.into(), staging: staging.into() }
+        Self { name: name.into(), staging: staging.into(), reaped: watch::Sender::default() }
     }
 }
 
@@ -164,13 +167,17 @@ impl Host for LocalHost {
         command.stdout(open()?).stderr(open()?);
         let mut child = command.spawn().map_err(|error| io("start", &run.program, error))?;
         // Waited for, so that it leaves no zombie while we live; later init does it.
-        tokio::spawn(async move { child.wait().await });
+        let reaped = self.reaped.clone();
+        tokio::spawn(async move {
+            let _how = child.wait().await;
+            reaped.send_replace(());
+        });
         Ok(())
     }
 
     async fn alive(&self, processes: &[Process]) -> Result<Vec<bool>> {
-        let processes = processes.to_owned();
-        blocking(move || Ok(processes.iter().map(procfs::is_alive).collect())).await
+        // What the kernel tells of processes is in memory: another thread would take longer to wake than this takes.
+        Ok(processes.iter().map(procfs::is_alive).collect())
     }
 
     async fn signal(&self, process: &Process, signal: Signal) -> Result<bool> {
@@ -178,9 +185,13 @@ impl Host for LocalHost {
     }
 
     async fn ended(&self, process: &Process) {
-        // A pidfd could be waited for, but tokio's way to do so is unsafe.
+        // A pidfd could be waited for, but tokio's way to do so is unsafe. Of what we started we are told.
+        let mut reaped = self.reaped.subscribe();
         while procfs::may_live(process) {
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::select! {
+                _ = reaped.changed() => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
         }
     }
 

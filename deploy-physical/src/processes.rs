@@ -35,8 +35,9 @@ use crate::procfs::Stat;
 use crate::services::{Service, ServiceManager, Standing, State};
 use async_trait::async_trait;
 use deploy_core::{Exit, Result, Timestamp, time};
+use futures::future::join;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -99,6 +100,21 @@ impl Processes {
         let alive = self.host.alive(&processes).await?;
         Ok(known.state(alive.contains(&true), Timestamp::now()))
     }
+
+    /// Of those whose end is not recorded, whose program lives; of the rest, whose supervisor does.
+    async fn living(&self, known: &BTreeMap<String, Known>) -> Result<BTreeSet<String>> {
+        let mut living = BTreeSet::new();
+        for pick in [|known: &Known| known.program.clone(), |known: &Known| known.supervisor.clone()] {
+            let open = known.iter().filter(|(name, known)| known.exit.is_none() && !living.contains(*name));
+            let (names, asked): (Vec<_>, Vec<_>) = open.filter_map(|(name, known)| Some((name, pick(known)?))).unzip();
+            if asked.is_empty() {
+                break;
+            }
+            let alive = self.host.alive(&asked).await?;
+            living.extend(names.into_iter().zip(alive).filter(|(_, alive)| *alive).map(|(name, _)| name.clone()));
+        }
+        Ok(living)
+    }
 }
 
 #[async_trait]
@@ -137,25 +153,31 @@ impl ServiceManager for Processes {
     }
 
     async fn list(&self, under: &Path) -> Result<BTreeMap<String, Standing>> {
-        self.host.trim(under, "log", self.log_most).await?;
-        let mut found = BTreeMap::new();
+        let (trimmed, gathered) =
+            join(self.host.trim(under, "log", self.log_most), self.host.gather(under, &FILES)).await;
+        trimmed?;
         let mut known = BTreeMap::new();
-        for (name, files) in self.host.gather(under, &FILES).await? {
+        for (name, files) in gathered? {
             known.extend(Known::read(&under.join(&name), &files)?.map(|known| (name, known)));
         }
-        let asked: Vec<_> = known.values().flat_map(|known| known.program.iter().chain(&known.supervisor)).collect();
-        let asked: Vec<_> = asked.into_iter().cloned().collect();
-        let alive = self.host.alive(&asked).await?;
-        let alive: Vec<_> = asked.iter().zip(alive).filter(|(_, alive)| *alive).map(|(process, _)| process).collect();
+        let living = self.living(&known).await?;
+        let mut found = BTreeMap::new();
         for (name, known) in known {
-            let lives = known.program.iter().chain(&known.supervisor).any(|process| alive.contains(&process));
-            let standing = match known.state(lives, Timestamp::now()) {
+            let standing = match known.state(living.contains(&name), Timestamp::now()) {
                 State::Ended(exit) if exit == Exit::default() => self.look(&under.join(&name)).await?,
                 state => Some(known.standing(state)),
             };
             found.extend(standing.map(|standing| (name, standing)));
         }
         Ok(found)
+    }
+
+    async fn notes(&self, under: &Path) -> Result<Vec<serde_json::Value>> {
+        let mut notes = Vec::new();
+        for (name, files) in self.host.gather(under, &["service"]).await? {
+            notes.extend(Known::read(&under.join(&name), &files)?.map(|known| known.asked.note));
+        }
+        Ok(notes)
     }
 
     async fn stop(&self, dir: &Path, grace: Duration) -> Result<()> {

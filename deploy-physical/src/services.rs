@@ -43,6 +43,14 @@ pub trait ServiceManager: Debug + Send + Sync {
     /// `Unavailable`.
     async fn list(&self, under: &Path) -> Result<BTreeMap<String, Standing>>;
 
+    /// What their callers wanted to know of the programs of all directories in a directory, however they stand.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn notes(&self, under: &Path) -> Result<Vec<serde_json::Value>> {
+        Ok(self.list(under).await?.into_values().map(|standing| standing.note).collect())
+    }
+
     /// Asks a program to end, and kills it where it was asked longer ago than `grace`. Returns at once.
     ///
     /// # Errors

@@ -2,9 +2,11 @@
 
 use super::calls::Key;
 use super::session::Session;
+use super::wake::Clock;
 use deploy_core::machine::{self, Call, Claim, Problem};
 use deploy_core::{Event, Grip, Result, Timestamp, TrackRef, What};
-use futures::future::join_all;
+use futures::FutureExt as _;
+use futures::future::{join, join_all};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -17,15 +19,17 @@ impl Session {
         if self.seen.lease.epoch != epoch && self.seen.lease.epoch != 0 {
             self.begin().await?;
         }
-        self.observe().await;
+        let (store, id, taken) = (self.core.store.clone(), self.id.clone(), self.record.signals);
+        let asked = async move { join(store.now().map(|now| now.map(Clock::read)), store.signals(&id, taken)).await };
+        let ((), (clock, signals)) = join(self.observe(), asked).await;
         self.raise().await?;
-        self.tick().await?;
+        self.clock = clock?;
         self.looked();
         self.observe_aside();
         self.fold_all();
         let lease = self.held.lease();
         self.seen.lease = Claim { epoch: lease.epoch, renewed_before: lease.renewed_before };
-        self.seen.signals = self.core.store.signals(&self.id, self.record.signals).await?;
+        self.seen.signals = signals?;
         let now = self.clock.now();
         let next = machine::reconcile(&self.record, &self.seen, now);
         self.quiet = if next.events.is_empty() { self.quiet.saturating_add(1) } else { 0 };
@@ -40,7 +44,7 @@ impl Session {
 
     /// Asks the store for the time.
     pub(super) async fn tick(&mut self) -> Result<()> {
-        self.clock = super::wake::Clock::read(self.core.now().await?);
+        self.clock = Clock::read(self.core.now().await?);
         Ok(())
     }
 

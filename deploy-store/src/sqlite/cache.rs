@@ -20,6 +20,12 @@ impl Cache {
         Some(record.clone())
     }
 
+    /// Gives away a record that is to be changed, if it is at a version.
+    pub(crate) fn take(&mut self, id: &DeploymentId, version: u64) -> Option<Record> {
+        self.kept.get(id).filter(|(_, record)| record.version == version)?;
+        self.kept.remove(id).map(|(_, record)| record)
+    }
+
     pub(crate) fn put(&mut self, record: Record) {
         self.uses += 1;
         if self.kept.get(&record.id).is_some_and(|(_, kept)| kept.version > record.version) {

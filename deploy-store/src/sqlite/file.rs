@@ -12,7 +12,7 @@ use std::time::Duration;
 /// `PRAGMA application_id`: "dply".
 const APPLICATION: u32 = 0x6470_6c79;
 /// Schema versions in order; `PRAGMA user_version` is how many are in.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("../../migrations/1.sql"), include_str!("../../migrations/2.sql")];
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const HEADER: usize = 100;
 

@@ -1,8 +1,7 @@
 //! The latest that is known of instances, for people's questions.
 
 use super::Sqlite;
-use super::write::Write;
-use deploy_core::{DeploymentId, Event, Health, InstanceId, Result, Side, Timestamp, TrackRef, What};
+use deploy_core::{DeploymentId, Health, InstanceId, Result, Side, Timestamp, TrackRef};
 
 /// The latest that a deployment's events tell of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,31 +53,5 @@ impl Sqlite {
             instance: instance.into(),
             ended,
         })
-    }
-}
-
-impl Write<'_> {
-    pub(super) async fn note_instance(&mut self, id: &DeploymentId, event: &Event) -> Result<()> {
-        const HEALTH: &str = "INSERT INTO service_instances (deployment, track, instance, side, at, health, since)
-            VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (deployment, track, instance)
-            DO UPDATE SET side = excluded.side, at = excluded.at, health = excluded.health, since = excluded.since";
-        const ENDED: &str = "INSERT INTO service_instances (deployment, track, instance, side, at, ended)
-            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (deployment, track, instance)
-            DO UPDATE SET side = excluded.side, at = excluded.at, ended = excluded.ended, health = NULL, since = NULL";
-        let row = |sql: &'static str, track: &TrackRef, instance: &InstanceId, side: &Side| {
-            let query = sqlx::query(sql).bind(id.as_str().to_owned()).bind(track.to_string());
-            query.bind(instance.as_str().to_owned()).bind(side.to_string()).bind(event.at.to_string())
-        };
-        match &event.what {
-            What::HealthChanged { track, instance, side, folded } => {
-                let health = folded.map(|folded| folded.health.to_string());
-                let since = folded.map(|folded| folded.since.to_string());
-                self.run(row(HEALTH, track, instance, side).bind(health).bind(since)).await
-            }
-            What::InstanceEnded { track, instance, side, exit, .. } => {
-                self.run(row(ENDED, track, instance, side).bind(exit.to_string())).await
-            }
-            _ => Ok(()),
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! Records in one SQLite file.
 
+mod append;
 mod cache;
 mod error;
 mod file;
@@ -10,6 +11,7 @@ mod write;
 
 pub use instances::InstanceRow;
 
+use append::Waiting;
 use cache::Cache;
 use deploy_core::{Clock, DeploymentId, Result, Timestamp};
 use error::failed;
@@ -27,6 +29,7 @@ use tokio::sync;
 ///   go on once there is room.
 /// * A file that is damaged, cut short, empty, or of another program is refused as `Corrupt` before anything is written
 ///   to it; one of a newer schema as `Unsupported`. A new file appears whole or not at all.
+/// * Appends that come while another write goes on share one commit; each is taken or refused by itself.
 /// * Several processes may use one file; a write waits up to 5 s for another's. The file must be on a local disk.
 /// * `now` is the clock, but never before the newest time that was written, by any process, before a restart too.
 /// * [`watch`](deploy_core::Store::watch) tells of this process's writes only; those of others are found by asking.
@@ -41,7 +44,8 @@ struct Inner {
     pages: Option<u32>,
     latest: Mutex<Timestamp>,
     /// None while a write has it, or after one that failed: the next makes a new one.
-    writer: sync::Mutex<Option<SqliteConnection>>,
+    writer: Arc<sync::Mutex<Option<SqliteConnection>>>,
+    waiting: Mutex<Vec<Waiting>>,
     readers: SqlitePool,
     cache: Mutex<Cache>,
     watchers: Mutex<Vec<UnboundedSender<DeploymentId>>>,
@@ -97,7 +101,8 @@ impl Options {
             clock: self.clock,
             pages: self.pages,
             latest: Mutex::default(),
-            writer: sync::Mutex::default(),
+            writer: Arc::default(),
+            waiting: Mutex::default(),
             readers,
             cache: Mutex::default(),
             watchers: Mutex::default(),

@@ -1,5 +1,6 @@
 //! Reading rows.
 
+use super::write::Head;
 use super::{Sqlite, error::corrupt, locked};
 use deploy_core::{DeploymentId, Error, Event, Kind, Name, Record, Result, Scope, Signal, Summary, Timestamp, What};
 use serde::de::DeserializeOwned;
@@ -9,14 +10,44 @@ pub(super) type EventRow = (i64, String, String);
 pub(super) type SignalRow = (i64, String, String, String);
 pub(super) type SummaryRow = (String, String, String, String, String, i64, String, Option<String>, String);
 
+/// The newest time that was written: kept beside the events, or the newest event's.
+macro_rules! latest {
+    () => {
+        "SELECT kept, newest FROM latest"
+    };
+}
+pub(super) use latest;
+
 impl Sqlite {
     /// Now, as every process that writes here has it.
     pub(super) async fn tick(&self) -> Result<Timestamp> {
-        let latest: String = sqlx::query_scalar("SELECT latest FROM meta")
-            .fetch_one(&self.0.readers)
-            .await
-            .map_err(|error| self.failed(error))?;
-        Ok(self.at_least(self.time(&latest)?))
+        self.time_by(&self.0.readers, latest!()).await
+    }
+
+    /// Now, by a question that ends with `latest!`.
+    pub(super) async fn time_by<'c>(
+        &self,
+        by: impl Executor<'c, Database = Db>,
+        sql: &'static str,
+    ) -> Result<Timestamp> {
+        let (kept, newest): (String, Option<String>) =
+            sqlx::query_as(sql).fetch_one(by).await.map_err(|error| self.failed(error))?;
+        let newest = newest.map(|newest| self.time(&newest)).transpose()?;
+        Ok(self.at_least(newest.unwrap_or_default().max(self.time(&kept)?)))
+    }
+
+    /// What a write to a record has to agree with.
+    pub(super) async fn head<'c>(&self, by: impl Executor<'c, Database = Db>, id: &DeploymentId) -> Result<Head> {
+        const SQL: &str = "SELECT application, environment,
+            (SELECT max(key) & 0xffffffff FROM events WHERE key > d.seq << 32 AND key < (d.seq + 1) << 32),
+            coalesce((SELECT epoch FROM leases l
+            WHERE l.application = d.application AND l.environment = d.environment), 0)
+            FROM deployments d WHERE id = ?";
+        let row: Option<(String, String, i64, i64)> =
+            sqlx::query_as(SQL).bind(id.as_str()).fetch_optional(by).await.map_err(|error| self.failed(error))?;
+        let (application, environment, version, epoch) = row.ok_or_else(|| unknown(id))?;
+        let scope = self.scope(&application, &environment)?;
+        Ok(Head { scope, version: unsigned(version), epoch: unsigned(epoch) })
     }
 
     /// The events after a number.
@@ -26,11 +57,12 @@ impl Sqlite {
         id: &DeploymentId,
         after: u64,
     ) -> Result<Vec<Event>> {
-        const SQL: &str =
-            "SELECT number, at, body FROM deployment_events WHERE deployment = ? AND number > ? ORDER BY number";
+        const SQL: &str = "SELECT e.key & 0xffffffff, e.at, e.body FROM deployments d
+            JOIN events e ON e.key > d.seq << 32 | min(?, 0xffffffff) AND e.key < (d.seq + 1) << 32
+            WHERE d.id = ? ORDER BY e.key";
         let rows: Vec<EventRow> = sqlx::query_as(SQL)
-            .bind(id.as_str())
             .bind(signed(after))
+            .bind(id.as_str())
             .fetch_all(by)
             .await
             .map_err(|error| self.failed(error))?;

@@ -1,5 +1,6 @@
 //! The store's trait.
 
+use super::append::Append;
 use super::read::{SignalRow, SummaryRow, signed, unsigned};
 use super::write::{Write, json};
 use super::{Sqlite, locked};
@@ -34,9 +35,9 @@ impl Store for Sqlite {
         let event = Event { number: 1, at: write.now, what };
         let record = Record::fold(id, [event.clone()])?;
         write.line(&record).await?;
-        write.add_event(id, &event).await?;
+        write.first_event(id, &event).await?;
         write.commit().await?;
-        self.written(&record);
+        self.written(record.clone());
         Ok(Creation::New(Box::new(record)))
     }
 
@@ -52,28 +53,22 @@ impl Store for Sqlite {
         at: Timestamp,
         events: Vec<What>,
     ) -> Result<Vec<Event>> {
-        let mut write = self.begin().await?;
-        let head = write.head(id).await?;
-        if head.epoch != epoch {
-            return Err(Error::fenced_epoch(&head.scope, epoch, head.epoch));
-        }
-        if head.version != version {
-            return Err(Error::moved_on(id, version, head.version));
-        }
-        let mut record = match self.cached(id).filter(|record| record.version == version) {
+        let cached = locked(&self.0.cache).take(id, version);
+        let record = match cached {
             Some(record) => record,
-            None => self.record_by(&mut write.connection, id).await?,
+            None => self.record_by(&self.0.readers, id).await?,
         };
+        if record.version != version || events.is_empty() {
+            self.head(&self.0.readers, id).await?.check(id, version, epoch)?;
+        }
+        if record.version != version {
+            return Err(Error::moved_on(id, version, record.version));
+        }
         let numbered = (version + 1..).zip(events).map(|(number, what)| Event { number, at, what });
         let numbered: Vec<Event> = numbered.collect();
-        for event in &numbered {
-            record.apply(event);
-            write.add_event(id, event).await?;
+        if !numbered.is_empty() {
+            self.add(Append::new(record, epoch, at, &numbered)?).await?;
         }
-        write.line(&record).await?;
-        write.now = write.now.max(at);
-        write.commit().await?;
-        self.written(&record);
         Ok(numbered)
     }
 
@@ -170,9 +165,9 @@ impl Store for Sqlite {
 }
 
 impl Sqlite {
-    fn written(&self, record: &Record) {
-        locked(&self.0.cache).put(record.clone());
+    pub(super) fn written(&self, record: Record) {
         self.tell(&record.id);
+        locked(&self.0.cache).put(record);
     }
 }
 

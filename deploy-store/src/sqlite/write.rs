@@ -1,12 +1,15 @@
 //! One write: a transaction that holds the only writing connection.
 
-use super::read::{signed, unsigned};
+use super::read::signed;
 use super::{Sqlite, file};
-use deploy_core::{DeploymentId, Error, Event, Record, Result, Scope, Summary, Timestamp};
+use deploy_core::{DeploymentId, Error, Event, Record, Result, Scope, Status, Summary, Timestamp};
 use serde::Serialize;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{ConnectOptions as _, SqliteConnection};
-use tokio::sync::MutexGuard;
+use tokio::sync::OwnedMutexGuard;
+
+/// The place of the writing connection: none while a write has it, or after one that failed.
+pub(super) type Slot = OwnedMutexGuard<Option<SqliteConnection>>;
 
 /// A transaction from `BEGIN IMMEDIATE` on. Dropped before its commit it takes its connection along, which undoes it:
 /// what SQLite rolled back by itself, as on a full disk, is never mistaken for a transaction that is still open.
@@ -14,7 +17,7 @@ pub(super) struct Write<'a> {
     pub(super) store: &'a Sqlite,
     pub(super) connection: SqliteConnection,
     pub(super) now: Timestamp,
-    slot: MutexGuard<'a, Option<SqliteConnection>>,
+    slot: Slot,
 }
 
 /// What a write to a record has to agree with.
@@ -24,21 +27,56 @@ pub(super) struct Head {
     pub(super) epoch: u64,
 }
 
+impl Head {
+    /// `Fenced` under another epoch than the newest, `Conflict` where the record is not at this version.
+    pub(super) fn check(&self, id: &DeploymentId, version: u64, epoch: u64) -> Result<()> {
+        if self.epoch != epoch {
+            return Err(Error::fenced_epoch(&self.scope, epoch, self.epoch));
+        }
+        if self.version != version {
+            return Err(Error::moved_on(id, version, self.version));
+        }
+        Ok(())
+    }
+}
+
+/// What the line about a deployment says that changes.
+#[derive(PartialEq)]
+pub(super) struct Line {
+    status: Status,
+    progress: u8,
+    ended: Option<Timestamp>,
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
+
+impl Line {
+    pub(super) fn of(record: &Record) -> Self {
+        Self { status: record.status(), progress: record.progress, ended: record.ended() }
+    }
+
+    /// Binds `status`, `active`, `progress` and `ended`.
+    pub(super) fn bound<'q>(&self, query: Query<'q>) -> Query<'q> {
+        let query = query.bind(self.status.to_string()).bind(!self.status.is_final());
+        query.bind(i64::from(self.progress)).bind(self.ended.map(|ended| ended.to_string()))
+    }
+}
+
 impl Sqlite {
     pub(super) async fn begin(&self) -> Result<Write<'_>> {
-        let mut slot = self.0.writer.lock().await;
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
-            None => self.writing().await?,
-        };
-        let failed = |error| self.failed(error);
+        const SQL: &str = concat!("BEGIN IMMEDIATE; ", super::read::latest!());
+        let mut slot = self.0.writer.clone().lock_owned().await;
+        let mut connection = self.connection(&mut slot).await?;
         // Each question is a way to the connection's thread and back, which costs more than the question.
-        let latest: String = sqlx::query_scalar("BEGIN IMMEDIATE; SELECT latest FROM meta")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(failed)?;
-        let now = self.at_least(self.time(&latest)?);
+        let now = self.time_by(&mut connection, SQL).await?;
         Ok(Write { store: self, connection, now, slot })
+    }
+
+    pub(super) async fn connection(&self, slot: &mut Slot) -> Result<SqliteConnection> {
+        match slot.take() {
+            Some(connection) => Ok(connection),
+            None => self.writing().await,
+        }
     }
 
     async fn writing(&self) -> Result<SqliteConnection> {
@@ -58,58 +96,37 @@ impl Write<'_> {
         Ok(())
     }
 
-    pub(super) async fn run(&mut self, query: sqlx::query::Query<'_, sqlx::Sqlite, SqliteArguments>) -> Result<()> {
+    pub(super) async fn run(&mut self, query: Query<'_>) -> Result<()> {
         query.execute(&mut self.connection).await.map(drop).map_err(|error| self.store.failed(error))
     }
 
-    pub(super) async fn head(&mut self, id: &DeploymentId) -> Result<Head> {
-        const SQL: &str = "SELECT application, environment, events, coalesce((SELECT epoch FROM leases l
-            WHERE l.application = d.application AND l.environment = d.environment), 0)
-            FROM deployments d WHERE id = ?";
-        let row: Option<(String, String, i64, i64)> = sqlx::query_as(SQL)
-            .bind(id.as_str())
-            .fetch_optional(&mut self.connection)
-            .await
-            .map_err(|error| self.store.failed(error))?;
-        let (application, environment, version, epoch) = row.ok_or_else(|| super::read::unknown(id))?;
-        let scope = self.store.scope(&application, &environment)?;
-        Ok(Head { scope, version: unsigned(version), epoch: unsigned(epoch) })
-    }
-
-    pub(super) async fn add_event(&mut self, id: &DeploymentId, event: &Event) -> Result<()> {
-        const SQL: &str = "INSERT INTO deployment_events (deployment, number, at, name, body) VALUES (?, ?, ?, ?, ?)";
-        self.now = self.now.max(event.at);
+    /// Writes the first event of a deployment whose line is there.
+    pub(super) async fn first_event(&mut self, id: &DeploymentId, event: &Event) -> Result<()> {
+        const SQL: &str = "INSERT INTO events (key, at, name, body)
+            SELECT seq << 32 | ?, ?, ?, ? FROM deployments WHERE id = ?";
         let query = sqlx::query(SQL)
-            .bind(id.as_str())
             .bind(signed(event.number))
             .bind(event.at.to_string())
             .bind(event.what.name())
-            .bind(json(&event.what)?);
-        self.run(query).await?;
-        self.note_instance(id, event).await
+            .bind(json(&event.what)?)
+            .bind(id.as_str());
+        self.run(query).await
     }
 
-    /// Makes the line about a deployment what its record says.
+    /// Writes the line about a new deployment.
     pub(super) async fn line(&mut self, record: &Record) -> Result<()> {
         const SQL: &str = "INSERT INTO deployments
-            (id, application, environment, version, status, active, progress, created, ended, actor, events)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (id) DO UPDATE SET status = excluded.status, active = excluded.active,
-            progress = excluded.progress, ended = excluded.ended, events = excluded.events";
-        let line = Summary::of(record);
+            (id, application, environment, version, created, actor, status, active, progress, ended)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let summary = Summary::of(record);
         let query = sqlx::query(SQL)
-            .bind(line.id.as_str())
-            .bind(line.scope.application.as_str())
-            .bind(line.scope.environment.as_str())
-            .bind(line.version)
-            .bind(line.status.to_string())
-            .bind(!line.status.is_final())
-            .bind(i64::from(line.progress))
-            .bind(line.created.to_string())
-            .bind(line.ended.map(|ended| ended.to_string()))
-            .bind(json(&line.actor)?)
-            .bind(signed(record.version));
-        self.run(query).await
+            .bind(summary.id.as_str())
+            .bind(summary.scope.application.as_str())
+            .bind(summary.scope.environment.as_str())
+            .bind(summary.version)
+            .bind(summary.created.to_string())
+            .bind(json(&summary.actor)?);
+        self.run(Line::of(record).bound(query)).await
     }
 }
 
