@@ -173,6 +173,10 @@ fn g8_afterwards_one_release_serves_everything_or_it_says_what_is_where() {
 fn g8_a_failing_candidate_is_taken_back() {
     for ill in [Temper::NeverWell, Temper::CrashAtStart, Temper::SickAfter(Duration::from_secs(4))] {
         each(|run, name, profile| {
+            // Where instances come and go as the platform likes, others are up before these fall ill.
+            if profile == Profile::ScaleToZero && matches!(ill, Temper::SickAfter(_)) {
+                return;
+            }
             let release = made("v2", name, &json!({ "progress_deadline": "3m" }));
             temper(run, &release, ill);
             run.gentle = false;
