@@ -150,13 +150,14 @@ async fn check(site: &Site, round: usize) -> Result<bool> {
     let record: Record = engine.get(&id).await?;
     let events = engine.events(&id, 0).await?;
     let gapless = events.iter().zip(1..).all(|(event, number)| event.number == number);
-    let listed: usize = engine.instances(&id).await?.values().map(Vec::len).sum();
+    let listed: Vec<_> = engine.instances(&id).await?.into_values().flatten().collect();
+    let running = listed.iter().filter(|instance| instance.runs()).count();
     let marked = site.marked_processes().len();
     engine.shutdown().await;
-    let right = record.status() == Status::Completed && gapless && listed == 3 && marked == 3;
+    let right = record.status() == Status::Completed && gapless && running == 3 && marked == 3;
     if !right {
         println!(
-            "round {round}: {}, events gapless: {gapless}, {listed} instances listed, {marked} processes: {:?}",
+            "round {round}: {}, events gapless: {gapless}, {marked} processes: {:?}; listed: {listed:#?}",
             record.status(),
             record.reason()
         );

@@ -56,7 +56,7 @@ unset DEPLOY_STAT
 shift 2
 exec "$@""#;
 
-const FILES: [&str; 4] = ["service", "process", "stopping", "exit"];
+const FILES: [&str; 5] = ["service", "process", "ending", "stopping", "exit"];
 
 /// How long a start may be under way before it is taken for one that never came to run.
 const UNDER_WAY: Duration = Duration::from_secs(5);
@@ -81,6 +81,9 @@ struct Known {
     asked: Asked,
     program: Option<Process>,
     supervisor: Option<Process>,
+    /// It is to end; it may not have been told yet.
+    ending: bool,
+    /// When it was told.
     stopping: Option<Timestamp>,
     exit: Option<Exit>,
 }
@@ -188,7 +191,9 @@ impl ServiceManager for Processes {
         let now = Timestamp::now();
         match known.stopping {
             None => {
-                // First the signal, then the note: killed in between, we signal again rather than never.
+                // Killed before the first note, nothing was done; after it, its end is none of its own, whatever it ends
+                // by; before the second, we signal again rather than never.
+                self.host.write(&dir.join("ending"), b"", 0o600).await?;
                 self.host.signal(program, Signal::Term).await?;
                 self.host.write(&dir.join("stopping"), now.to_string().as_bytes(), 0o600).await
             }
@@ -239,6 +244,7 @@ impl Known {
         Ok(Some(Self {
             program: stat.map(|stat| process(stat.pid, Some(stat.started))),
             supervisor: stat.map(|stat| process(stat.parent, None)),
+            ending: files.contains_key("ending"),
             stopping: files.get("stopping").and_then(|text| String::from_utf8_lossy(text).parse().ok()),
             exit: whole_line(files, "exit").and_then(|line| line.parse().ok()).map(exit),
             asked,
@@ -259,7 +265,7 @@ impl Known {
     }
 
     fn standing(self, state: State) -> Standing {
-        Standing { asked: self.asked.asked, asked_to_end: self.stopping.is_some(), note: self.asked.note, state }
+        Standing { asked: self.asked.asked, asked_to_end: self.ending, note: self.asked.note, state }
     }
 }
 

@@ -58,12 +58,12 @@ fn tests(place: &Place, report: &mut Report, seed: u64) {
     report.tests(place, "tests", all.env("DEPLOY_SOAK", "1").env("DEPLOY_SEED", seed.to_string()), LIMIT);
 }
 
-/// The test of the kit that stands for the soak alone, optimized; its seeds begin at this one.
+/// The test of the kit that stands for the soak alone; its seeds begin at this one.
 ///
 /// A test prints what it measured as lines `figure: <name> = <value>`.
 fn testkit(place: &Place, report: &mut Report, test: &str, seed: u64) {
     let mut one = cargo("test");
-    one.args(["--profile", "soak", "--test", test, "--", "--ignored", "--nocapture"]);
+    one.args(["--test", test, "--", "--ignored", "--nocapture"]);
     report.tests(place, test, one.env("DEPLOY_SEED", seed.to_string()), LIMIT);
 }
 

@@ -61,6 +61,19 @@ async fn two_engines_on_one_root_see_the_same() {
 }
 
 #[tokio::test]
+async fn a_stop_whose_engine_was_killed_as_it_gave_the_signal_is_no_crash() {
+    let bench = bench();
+    let instance = bench.launched(command(&["/bin/sleep", "600"])).await;
+    bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("told");
+    bench.end_as_told().await;
+    let dir = bench.dir().join("instances").join(instance.id.as_str());
+    std::fs::remove_file(dir.join("stopping")).expect("as if it had been killed before it wrote this");
+    assert_eq!(bench.only().await.state, InstanceState::Terminating);
+    bench.machine.stop(&bench.track, &instance.id, LONG, TOKEN).await.expect("removed");
+    assert!(bench.machine.list(&bench.track).await.expect("a list").is_empty());
+}
+
+#[tokio::test]
 async fn a_launch_that_was_cut_off_is_told_as_ended_and_makes_room() {
     let bench = bench();
     let instance = bench.launched(command(&["/bin/sleep", "600"])).await;
