@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Runs the parts that are asked for, or all, prints the table and writes it down. What falls short is no failure: the
 /// machine may be busy. A part that cannot be run is one.
 pub(crate) fn all(place: &Place, report: &mut Report, asked: &[String]) {
-    let paper = Paper::begin("bench");
+    let paper = Paper::begin(place, "bench");
     let before = paper::load();
     let rows = place.target.join(format!("bench-{}.rows", paper.begun));
     let parts = PARTS.iter().filter(|(_, part)| asked.is_empty() || asked.iter().any(|one| one == part));
@@ -41,7 +41,7 @@ pub(crate) fn all(place: &Place, report: &mut Report, asked: &[String]) {
     let table = table(told.lines().chain(lost.iter().map(String::as_str)));
     println!("\n{table}");
     let load = format!("* load: {before} at the beginning, {} at the end\n", paper::load());
-    paper.write(place, &format!("# Bench\n\n{}{load}\n{table}", paper.head(place)));
+    paper.write(place, &format!("# Bench\n\n{}{load}\n{table}", paper.head));
 }
 
 fn read(rows: &Path) -> String {

@@ -7,6 +7,8 @@
 use crate::place::Place;
 use crate::report::{Report, heading};
 use crate::step;
+use crate::tests::cargo;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -59,15 +61,61 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
         Ok(mutants) => mutants,
         Err(error) => return report.broken("mutants", &error.to_string()),
     };
-    let whole = TESTS.iter().all(|(package, test)| {
-        let name = format!("{package} {test} without a mutant");
-        report.check(place, &name, &mut run(place, &tree, package, test), BUILD).success
+    let programs = built(place, report, &tree);
+    let whole = programs.iter().all(|program| {
+        report.check(place, &format!("{} without a mutant", program.name), &mut program.run(0), BUILD).success
     });
     let wanted = |mutant: &Mutant| whole && mutant.guard.contains(words);
     heading("mutants");
     for (number, mutant) in mutants.iter().enumerate().filter(|(_, mutant)| wanted(mutant)) {
-        attempt(place, report, &tree, number + 1, mutant);
+        attempt(place, report, &programs, number + 1, mutant);
     }
+}
+
+/// A test binary of the copy.
+#[derive(Debug)]
+struct Program {
+    name: String,
+    folder: PathBuf,
+    path: PathBuf,
+}
+
+impl Program {
+    /// It, in the folder where cargo would run it.
+    fn run(&self, mutant: usize) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "cd \"$0\" && exec \"$@\""]).arg(&self.folder).arg(&self.path);
+        shell.args(["--format", "pretty"]).env("RUST_BACKTRACE", "0").env("DEPLOY_MUTANT", mutant.to_string());
+        shell
+    }
+}
+
+/// Builds them as all tests are built: what the copy depends on is there already.
+fn built(place: &Place, report: &mut Report, tree: &Path) -> Vec<Program> {
+    let mut build = cargo("test");
+    build.args(["--no-run", "--message-format", "json", "--manifest-path"]).arg(tree.join("Cargo.toml"));
+    let tests: BTreeSet<_> = TESTS.iter().map(|(_, test)| *test).collect();
+    for test in tests {
+        build.args(["--test", test]);
+    }
+    build.env("CARGO_TARGET_DIR", &place.target);
+    let ended = report.check(place, "the tests with all mutants, built", &mut build, BUILD);
+    let program = |(package, test): &(&str, &str)| {
+        let source = format!("{package}/tests/{test}");
+        let path = executable(&ended.output, &source);
+        if path.is_none() {
+            report.broken("mutants", &format!("there is no test program of {source}"));
+        }
+        Some(Program { name: format!("{package} {test}"), folder: tree.join(package), path: path? })
+    };
+    TESTS.iter().filter_map(program).collect()
+}
+
+/// The program that cargo made of a source, `<source>.rs` or `<source>/main.rs`.
+fn executable(output: &str, source: &str) -> Option<PathBuf> {
+    let of = |line: &&str| line.contains(&format!("/{source}.rs\"")) || line.contains(&format!("/{source}/main.rs\""));
+    let named = |line: &str| Some(line.split_once("\"executable\":\"")?.1.split('"').next()?.to_owned());
+    output.lines().filter(of).find_map(named).map(PathBuf::from)
 }
 
 /// A copy of the sources with all mutants in it.
@@ -78,10 +126,10 @@ fn prepare(place: &Place, tree: &Path) -> io::Result<Vec<Mutant>> {
     Ok(mutants)
 }
 
-fn attempt(place: &Place, report: &mut Report, tree: &Path, number: usize, mutant: &Mutant) {
-    let by = TESTS.iter().find_map(|(package, test)| {
-        let ended = step::run(place, run(place, tree, package, test).env("DEPLOY_MUTANT", number.to_string()), RUN);
-        (!ended.success).then(|| format!("{package} {test} {}", first_failed(&ended.output)))
+fn attempt(place: &Place, report: &mut Report, programs: &[Program], number: usize, mutant: &Mutant) {
+    let by = programs.iter().find_map(|program| {
+        let ended = step::run(place, &mut program.run(number), RUN);
+        (!ended.success).then(|| format!("{} {}", program.name, first_failed(&ended.output)))
     });
     report.figures.push(format!("{} | {}", mutant.guard, by.as_deref().unwrap_or("SURVIVED")));
     println!("{number:3} {}: {}", mutant.guard, by.as_deref().unwrap_or("SURVIVED"));
@@ -92,14 +140,6 @@ fn first_failed(output: &str) -> &str {
     let failed = |line: &'_ str| line.starts_with("test ") && line.ends_with("FAILED");
     let name = output.lines().find(|line| failed(line)).and_then(|line| line.split(' ').nth(1));
     name.unwrap_or("(did not end)")
-}
-
-fn run(place: &Place, tree: &Path, package: &str, test: &str) -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["test", "--quiet", "--package", package, "--test", test, "--manifest-path"]);
-    cargo.arg(tree.join("Cargo.toml")).env("CARGO_TARGET_DIR", place.target.join("mutants/target"));
-    cargo.args(["--", "--format", "pretty"]).env("RUST_BACKTRACE", "0").env("RUSTFLAGS", "-Aunused_parens");
-    cargo
 }
 
 /// All, in the order of their numbers.
@@ -121,7 +161,7 @@ fn read(text: &str) -> Mutant {
 
 /// Writes every file that has any, with all of its mutants.
 fn write(root: &Path, mutants: &[Mutant], put: impl Fn(&Path, &str) -> io::Result<()>) -> io::Result<()> {
-    let files: std::collections::BTreeSet<_> = mutants.iter().map(|mutant| &mutant.file).collect();
+    let files: BTreeSet<_> = mutants.iter().map(|mutant| &mutant.file).collect();
     for file in files {
         let mut text = fs::read_to_string(root.join(file))?;
         for (number, mutant) in mutants.iter().enumerate().filter(|(_, mutant)| mutant.file == *file) {
@@ -171,6 +211,14 @@ mod tests {
         let file = PathBuf::from("file.rs");
         let (guard, found, instead) = ("a guard".to_owned(), "one\ntwo".to_owned(), "one MUTANT".to_owned());
         assert_eq!(read, Mutant { guard, file, found, instead });
+    }
+
+    #[test]
+    fn a_program_is_found_by_its_source() {
+        let line = r#"{"reason":"compiler-artifact","target":{"name":"orders","src_path":"/a/deploy-core/tests/orders.rs","doc":false},"executable":"/a/target/orders-1","fresh":true}"#;
+        let output = format!("   Compiling one\n{{\"reason\":\"build-finished\"}}\n{line}\n");
+        assert_eq!(executable(&output, "deploy-core/tests/orders"), Some(PathBuf::from("/a/target/orders-1")));
+        assert_eq!(executable(&output, "deploy-fleet/tests/orders"), None);
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Runs something that is told the seconds since 1970, writes down how it went and what it measured, and adds it to the whole.
 pub(crate) fn written(place: &Place, whole: &mut Report, kind: &str, run: impl FnOnce(&mut Report, u64)) {
-    let (paper, mut report) = (Paper::begin(kind), Report::default());
+    let (paper, mut report) = (Paper::begin(place, kind), Report::default());
     run(&mut report, paper.begun);
     let seed = std::env::var("DEPLOY_SEED").unwrap_or_else(|_| paper.begun.to_string());
-    let mut page = format!("# {kind}\n\n{}* seed: {seed}\n* result: {}\n", paper.head(place), report.line(place.ci));
+    let mut page = format!("# {kind}\n\n{}* seed: {seed}\n* result: {}\n", paper.head, report.line(place.ci));
     page.extend(report.failures().iter().map(|name| format!("* failed: {name}\n")));
     page.extend(report.left_out().map(|what| format!("* not run: {what}\n")));
     page += "\n## Figures\n\n";
@@ -26,30 +26,15 @@ pub(crate) struct Paper {
     kind: String,
     /// When the run began, in seconds since 1970.
     pub(crate) begun: u64,
+    /// The lines about when, what and where: the time, the commit, the machine.
+    pub(crate) head: String,
 }
 
 impl Paper {
     /// Of a run that begins now: `soak` for `soak-<time>.md`.
-    pub(crate) fn begin(kind: &str) -> Self {
-        Self {
-            kind: kind.to_owned(),
-            begun: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
-        }
-    }
-
-    /// The lines about when, what and where: the time, the commit, the machine.
-    pub(crate) fn head(&self, place: &Place) -> String {
-        let told = |program: &str, arguments: &[&str]| {
-            let output = Command::new(program).args(arguments).current_dir(&place.root).output();
-            output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
-        };
-        let dirty = if told("git", &["status", "--porcelain"]).is_empty() { "" } else { ", with changes" };
-        format!(
-            "* begun: {}\n* commit: {}{dirty}\n* machine: {}\n",
-            told("date", &["-u", "-d", &format!("@{}", self.begun), "+%Y-%m-%dT%H:%M:%SZ"]),
-            told("git", &["rev-parse", "HEAD"]),
-            machine(),
-        )
+    pub(crate) fn begin(place: &Place, kind: &str) -> Self {
+        let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Self { kind: kind.to_owned(), begun, head: head(place, begun) }
     }
 
     /// Writes it, and says where it is.
@@ -61,6 +46,17 @@ impl Paper {
             Err(error) => println!("the report could not be written to {}: {error}", path.display()),
         }
     }
+}
+
+fn head(place: &Place, begun: u64) -> String {
+    let told = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).current_dir(&place.root).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    };
+    let dirty = if told("git", &["status", "--porcelain"]).is_empty() { "" } else { ", with changes" };
+    let time = told("date", &["-u", "-d", &format!("@{begun}"), "+%Y-%m-%dT%H:%M:%SZ"]);
+    let commit = told("git", &["rev-parse", "HEAD"]);
+    format!("* begun: {time}\n* commit: {commit}{dirty}\n* machine: {}\n", machine())
 }
 
 fn machine() -> String {
