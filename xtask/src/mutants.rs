@@ -21,6 +21,7 @@ const RUN: Duration = Duration::from_secs(180);
 /// Where they are looked for, the least powerful first: package and test binary.
 const TESTS: &[(&str, &str)] = &[
     ("deploy-core", "orders"),
+    ("deploy-core", "settle"),
     ("deploy-core", "plans"),
     ("deploy-core", "machine"),
     ("deploy-fleet", "limits"),
