@@ -112,3 +112,15 @@ fn who_is_healthy_is_ready_after_the_min_ready_time_and_not_before() {
     }
     assert!(settled(&desk.look(30, runs, 20), OrderKind::InPlace));
 }
+
+#[test]
+fn what_replaces_is_settled_when_strays_are_gone_too() {
+    let mut desk = Desk::new(Stages::new().then(Stage::to(Desired::pooled(Count::ALL))), 3);
+    let stray = side_of(&release(spec("v0", 3)), "web");
+    let runs = observed(&[(&desk.candidate, 3), (&stray, 1)], Spread::Pooled);
+    for second in 5..30 {
+        assert!(!settled(&desk.look(second, runs.clone(), 0), OrderKind::InPlace), "{second}");
+    }
+    let alone = observed(&[(&desk.candidate, 3)], Spread::Pooled);
+    assert!(settled(&desk.look(30, alone, 0), OrderKind::InPlace));
+}
