@@ -33,6 +33,7 @@ const TESTS: &[(&str, &str)] = &[
     ("deploy-testkit", "every_stage"),
     ("deploy-testkit", "guarantees"),
     ("deploy-store", "sqlite"),
+    ("deploy-store", "conformance"),
     ("deploy-engine", "deploy"),
 ];
 const LIBRARY: &str = "deploy-core/src/lib.rs";
