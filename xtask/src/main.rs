@@ -31,6 +31,8 @@ cargo xtask bench   every figure beside its goal, in one table; writes docs/repo
 cargo xtask ci      test, and before it formatting, lints, docs, floors, licences, bans, sources, advisories
 cargo xtask mutants each guard taken away in turn: the test that caught it [or those whose guard contains the words];
                     writes docs/reports/mutants-<time>.md
+cargo xtask mutate  each change that cargo-mutants lists of core, moves and strategies: whether the tests of its package catch
+                    it, or others [or those whose name contains the words]; writes docs/reports/mutate-<time>.md
 cargo xtask floors  who may know whom, alone: seconds
 
 The last line of each is `N passed, M failed`. With CI=true a suite that could not run counts as failed.
@@ -46,7 +48,10 @@ fn main() -> ExitCode {
         "test" => tests::all(&place, &mut report),
         "soak" => soak::all(&place, &mut report, &rest),
         "mutants" => paper::written(&place, &mut report, "mutants", |report, _| {
-            mutants::try_all(&place, report, &rest.join(" "));
+            mutants::by_hand(&place, report, &rest.join(" "));
+        }),
+        "mutate" => paper::written(&place, &mut report, "mutate", |report, _| {
+            mutants::listed(&place, report, &rest.join(" "));
         }),
         "fuzz" => paper::written(&place, &mut report, "soak-fuzz", |report, _| fuzz::all(&place, report, &rest)),
         "bench" => bench::all(&place, &mut report, &rest),

@@ -4,18 +4,16 @@
 //! stand instead, in which `MUTANT` is true for this one alone. All are built into one copy of the sources and switched
 //! by an environment variable, so that a mutant costs a test run and no build.
 
+use super::programs::{self, Program};
+use super::tree;
 use crate::place::Place;
 use crate::report::{Report, heading};
-use crate::step;
-use crate::tests::cargo;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-const BUILD: Duration = Duration::from_secs(45 * 60);
 /// A mutant that never ends is caught.
 const RUN: Duration = Duration::from_secs(180);
 /// Where they are looked for, the least powerful first: package and test binary.
@@ -36,17 +34,6 @@ const TESTS: &[(&str, &str)] = &[
     ("deploy-store", "conformance"),
     ("deploy-engine", "deploy"),
 ];
-const LIBRARY: &str = "deploy-core/src/lib.rs";
-const SWITCH: &str = r#"
-/// Whether a mutant is the one that is tried.
-#[doc(hidden)]
-pub fn mutant(number: usize) -> bool {
-    static NOW: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    let read = || std::env::var("DEPLOY_MUTANT").ok().and_then(|number| number.parse().ok()).unwrap_or(0);
-    *NOW.get_or_init(read) == number
-}
-"#;
-
 /// A guard, and how it is taken away.
 #[derive(Debug, PartialEq, Eq)]
 struct Mutant {
@@ -64,9 +51,7 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
         Err(error) => return report.broken("mutants", &error.to_string()),
     };
     let programs = built(place, report, &tree);
-    let whole = programs.iter().all(|program| {
-        report.check(place, &format!("{} without a mutant", program.name), &mut program.run(0), BUILD).success
-    });
+    let whole = programs.iter().all(|program| program.holds(place, report));
     let wanted = |mutant: &Mutant| whole && mutant.guard.contains(words);
     heading("mutants");
     for (number, mutant) in mutants.iter().enumerate().filter(|(_, mutant)| wanted(mutant)) {
@@ -74,74 +59,34 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
     }
 }
 
-/// A test binary of the copy.
-#[derive(Debug)]
-struct Program {
-    name: String,
-    folder: PathBuf,
-    path: PathBuf,
-}
-
-impl Program {
-    /// It, in the folder where cargo would run it.
-    fn run(&self, mutant: usize) -> Command {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "cd \"$0\" && exec \"$@\""]).arg(&self.folder).arg(&self.path);
-        shell.args(["--format", "pretty"]).env("RUST_BACKTRACE", "0").env("DEPLOY_MUTANT", mutant.to_string());
-        shell
-    }
-}
-
-/// Builds them as all tests are built: what the copy depends on is there already.
+/// Builds the programs of the list.
 fn built(place: &Place, report: &mut Report, tree: &Path) -> Vec<Program> {
-    let mut build = cargo("test");
-    build.args(["--no-run", "--message-format", "json", "--manifest-path"]).arg(tree.join("Cargo.toml"));
     let tests: BTreeSet<_> = TESTS.iter().map(|(_, test)| *test).collect();
-    for test in tests {
-        build.args(["--test", test]);
-    }
-    build.env("CARGO_TARGET_DIR", &place.target);
-    let ended = report.check(place, "the tests with all mutants, built", &mut build, BUILD);
+    let which: Vec<_> = tests.iter().flat_map(|test| ["--test", *test]).collect();
+    let all = programs::built(place, report, tree, &which);
     let program = |(package, test): &(&str, &str)| {
-        let source = format!("{package}/tests/{test}");
-        let path = executable(&ended.output, &source);
-        if path.is_none() {
-            report.broken("mutants", &format!("there is no test program of {source}"));
+        let one = all.iter().find(|program| program.package == *package && program.test == *test);
+        if one.is_none() {
+            report.broken("mutants", &format!("there is no test program `{test}` of {package}"));
         }
-        Some(Program { name: format!("{package} {test}"), folder: tree.join(package), path: path? })
+        one.cloned()
     };
     TESTS.iter().filter_map(program).collect()
-}
-
-/// The program that cargo made of a source, `<source>.rs` or `<source>/main.rs`.
-fn executable(output: &str, source: &str) -> Option<PathBuf> {
-    let of = |line: &&str| line.contains(&format!("/{source}.rs\"")) || line.contains(&format!("/{source}/main.rs\""));
-    let named = |line: &str| Some(line.split_once("\"executable\":\"")?.1.split('"').next()?.to_owned());
-    output.lines().filter(of).find_map(named).map(PathBuf::from)
 }
 
 /// A copy of the sources with all mutants in it.
 fn prepare(place: &Place, tree: &Path) -> io::Result<Vec<Mutant>> {
     let mutants = all(&place.root)?;
-    copy(place, tree, &mutants)?;
-    write(&place.root, &mutants, |path, text| put(&tree.join(path), text.as_bytes()))?;
+    tree::copy(place, tree, |name| mutants.iter().any(|mutant| mutant.file == Path::new(name)))?;
+    write(&place.root, &mutants, |path, text| tree::put(&tree.join(path), text.as_bytes()))?;
     Ok(mutants)
 }
 
 fn attempt(place: &Place, report: &mut Report, programs: &[Program], number: usize, mutant: &Mutant) {
-    let by = programs.iter().find_map(|program| {
-        let ended = step::run(place, &mut program.run(number), RUN);
-        (!ended.success).then(|| format!("{} {}", program.name, first_failed(&ended.output)))
-    });
+    let by = programs.iter().find_map(|program| program.catches(place, number, RUN));
     report.figures.push(format!("{} | {}", mutant.guard, by.as_deref().unwrap_or("SURVIVED")));
     println!("{number:3} {}: {}", mutant.guard, by.as_deref().unwrap_or("SURVIVED"));
     report.counted(&format!("mutant survived: {}", mutant.guard), by.is_some());
-}
-
-fn first_failed(output: &str) -> &str {
-    let failed = |line: &'_ str| line.starts_with("test ") && line.ends_with("FAILED");
-    let name = output.lines().find(|line| failed(line)).and_then(|line| line.split(' ').nth(1));
-    name.unwrap_or("(did not end)")
 }
 
 /// All, in the order of their numbers.
@@ -176,30 +121,6 @@ fn write(root: &Path, mutants: &[Mutant], put: impl Fn(&Path, &str) -> io::Resul
         }
         put(file, &text)?;
     }
-    put(Path::new(LIBRARY), &(fs::read_to_string(root.join(LIBRARY))? + SWITCH))
-}
-
-/// Writes what differs, so that nothing is built again without need.
-fn put(path: &Path, text: &[u8]) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|there| there == text) {
-        return Ok(());
-    }
-    fs::create_dir_all(path.parent().unwrap_or(path))?;
-    fs::write(path, text)
-}
-
-/// Copies what git knows of and no mutant changes.
-fn copy(place: &Place, tree: &Path, mutants: &[Mutant]) -> io::Result<()> {
-    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(&place.root).output()?;
-    let names = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let changed = |name: &str| name == LIBRARY || mutants.iter().any(|mutant| mutant.file == Path::new(name));
-    for name in names.split('\0').filter(|name| !name.is_empty() && !changed(name)) {
-        match fs::read(place.root.join(name)) {
-            Ok(bytes) => put(&tree.join(name), &bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
     Ok(())
 }
 
@@ -213,14 +134,6 @@ mod tests {
         let file = PathBuf::from("file.rs");
         let (guard, found, instead) = ("a guard".to_owned(), "one\ntwo".to_owned(), "one MUTANT".to_owned());
         assert_eq!(read, Mutant { guard, file, found, instead });
-    }
-
-    #[test]
-    fn a_program_is_found_by_its_source() {
-        let line = r#"{"reason":"compiler-artifact","target":{"name":"orders","src_path":"/a/deploy-core/tests/orders.rs","doc":false},"executable":"/a/target/orders-1","fresh":true}"#;
-        let output = format!("   Compiling one\n{{\"reason\":\"build-finished\"}}\n{line}\n");
-        assert_eq!(executable(&output, "deploy-core/tests/orders"), Some(PathBuf::from("/a/target/orders-1")));
-        assert_eq!(executable(&output, "deploy-fleet/tests/orders"), None);
     }
 
     #[test]

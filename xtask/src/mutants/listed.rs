@@ -1,0 +1,282 @@
+//! Every change that cargo-mutants lists, tried by the tests of its own package, and where these miss it by the others.
+//!
+//! `xtask/survivors.txt` explains those that no test can or should catch: a heading for each reason, and under it the
+//! mutants, each as its file, what it changes, and which of several alike it is.
+
+use super::programs::{self, Program};
+use super::tree;
+use crate::place::Place;
+use crate::report::{Report, heading};
+use crate::step;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+const VERSION: &str = "27.1.0";
+const LIMIT: Duration = Duration::from_secs(60 * 60);
+/// The machine that decides, what it orders and how plans are verified; how a host is moved; the strategies; the rest.
+const SOURCES: [&str; 3] = ["deploy-core/src/**", "deploy-fleet/src/moves/**", "deploy-strategies/src/**"];
+/// Who tries what a package's own tests miss, the least powerful first.
+const OTHERS: &[(&str, &str)] = &[
+    ("deploy-core", "orders"),
+    ("deploy-fleet", "limits"),
+    ("deploy-fleet", "pitfalls"),
+    ("deploy-fleet", "executor"),
+    ("deploy-fleet", "properties"),
+    ("deploy-strategies", "stages"),
+    ("deploy-config", "refusals"),
+    ("deploy-config", "files"),
+    ("deploy-testkit", "patience"),
+    ("deploy-testkit", "pitfalls"),
+    ("deploy-testkit", "every_stage"),
+    ("deploy-testkit", "troubles"),
+    ("deploy-testkit", "model"),
+    ("deploy-store", "conformance"),
+    ("deploy-engine", "deploy"),
+];
+/// A mutant that takes longer is caught: far longer than any of the programs takes.
+const RUN: Duration = Duration::from_secs(60);
+
+/// Why a mutant survives, by its name.
+type Reasons = BTreeMap<String, String>;
+
+/// One change.
+#[derive(Debug)]
+struct Mutant {
+    number: usize,
+    package: String,
+    /// The file, what is changed, and which of several alike it is.
+    name: String,
+}
+
+/// What became of one.
+#[derive(Debug)]
+enum Outcome {
+    Own,
+    Others(String),
+    Survived,
+}
+
+/// Tries those whose name contains some words, or all.
+pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
+    let copy = place.target.join("mutants/all");
+    let mutants = match prepare(place, report, &copy) {
+        Ok(mutants) => mutants,
+        Err(error) => return report.broken("mutants", &error.to_string()),
+    };
+    let programs = programs::built(place, report, &copy, &["--lib", "--tests"]);
+    let programs: Vec<_> = programs.into_iter().filter(is_asked).collect();
+    if !programs.iter().all(|program| program.holds(place, report)) {
+        return;
+    }
+    let reasons = match fs::read_to_string(place.root.join("xtask/survivors.txt")) {
+        Ok(text) => reasons(&text),
+        Err(error) => return report.broken("mutants", &format!("xtask/survivors.txt cannot be read: {error}")),
+    };
+    heading("mutants");
+    let wanted: Vec<_> = mutants.iter().filter(|mutant| mutant.name.contains(words)).collect();
+    let outcomes = tried(place, &programs, &wanted);
+    for (mutant, outcome) in wanted.iter().zip(&outcomes) {
+        tell(report, mutant, outcome, &reasons);
+    }
+    sum(report, &wanted, &outcomes, &reasons);
+}
+
+fn is_asked(program: &Program) -> bool {
+    let own = SOURCES.iter().any(|source| source.split('/').next() == Some(&program.package));
+    own || OTHERS.iter().any(|(package, test)| program.package == *package && program.test == *test)
+}
+
+/// A copy of the sources with all that can be built, and these.
+fn prepare(place: &Place, report: &mut Report, copy: &Path) -> io::Result<Vec<Mutant>> {
+    let list = place.target.join("mutants/list.json");
+    fs::create_dir_all(place.target.join("mutants"))?;
+    let listed = lister(place).and_then(|lister| list_with(place, &lister));
+    fs::write(&list, listed.ok_or_else(|| io::Error::other(format!("cargo-mutants {VERSION} does not run here")))?)?;
+    tree::copy(place, copy, changed)?;
+    let mut switch = Command::new("cargo");
+    switch.args(["run", "--quiet", "--locked", "--manifest-path", "xtask/switch/Cargo.toml", "--target-dir"]);
+    switch.arg(place.target.join("switch")).arg("--").arg(&list).arg(&place.root).arg(copy);
+    let ended =
+        report.check(place, "all mutants in one copy", switch.env("CARGO_TARGET_DIR", copy.join("target")), LIMIT);
+    if !ended.success {
+        return Err(io::Error::other("the copy with all mutants could not be made"));
+    }
+    Ok(read(&ended.output))
+}
+
+fn changed(name: &str) -> bool {
+    let under = |source: &str| name.starts_with(source.trim_end_matches("**"));
+    SOURCES.iter().any(|source| under(source)) && name.ends_with(".rs")
+}
+
+fn list_with(place: &Place, lister: &Path) -> Option<String> {
+    let mut list = Command::new(lister);
+    list.args(["mutants", "--list", "--json"]);
+    list.args(SOURCES.iter().flat_map(|source| ["--file", source]));
+    list.args(["--package", "deploy-core", "--package", "deploy-fleet", "--package", "deploy-strategies"]);
+    let output = list.current_dir(&place.root).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The program, installed where it is missing.
+fn lister(place: &Place) -> Option<PathBuf> {
+    let program = place.tools.join("bin/cargo-mutants");
+    let told = Command::new(&program).args(["mutants", "--version"]).output();
+    if told.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains(VERSION)) {
+        return Some(program);
+    }
+    let mut cargo = Command::new("cargo");
+    cargo.args(["install", "cargo-mutants", "--locked", "--version", VERSION, "--root"]).arg(&place.tools);
+    step::run(place, &mut cargo, LIMIT).success.then_some(program)
+}
+
+/// The lines `number <tab> package <tab> file:line:column: change <tab> built`.
+fn read(output: &str) -> Vec<Mutant> {
+    let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+    let mut mutants = Vec::new();
+    for line in output.lines() {
+        let [number, package, name, state] = line.split('\t').collect::<Vec<_>>()[..] else { continue };
+        let Some(name) = without_place(name) else { continue };
+        let which = alike.entry(name.clone()).or_default();
+        *which += 1;
+        let name = format!("{name} ({which})");
+        let number = number.parse().ok().filter(|_| state == "built");
+        mutants.extend(number.map(|number| Mutant { number, package: package.to_owned(), name }));
+    }
+    mutants
+}
+
+/// `a.rs:1:2: change` is `a.rs: change`, which stays so when lines are added above it.
+fn without_place(name: &str) -> Option<String> {
+    let (file, rest) = name.split_once(':')?;
+    let change = rest.split_once(": ")?.1;
+    Some(format!("{file}: {change}"))
+}
+
+/// Tries them, as many at a time as there are cores.
+fn tried(place: &Place, programs: &[Program], mutants: &[&Mutant]) -> Vec<Outcome> {
+    let (next, told) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let work = || {
+        while let Some((at, mutant)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, mutants.get(at)?)))
+        {
+            let outcome = attempt(place, programs, mutant);
+            println!("{} {outcome:?}", mutant.name);
+            told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(at, outcome);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    told.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_values().collect()
+}
+
+fn attempt(place: &Place, programs: &[Program], mutant: &Mutant) -> Outcome {
+    let own = |program: &&Program| program.package == mutant.package;
+    let catches = |program: &Program| program.catches(place, mutant.number, RUN);
+    if programs.iter().filter(own).any(|program| catches(program).is_some()) {
+        return Outcome::Own;
+    }
+    let other = |(package, test): &(&str, &str)| {
+        programs.iter().find(|program| program.package == *package && program.test == *test && !own(program))
+    };
+    OTHERS.iter().filter_map(other).find_map(catches).map_or(Outcome::Survived, Outcome::Others)
+}
+
+/// The mutants under each heading, with it.
+fn reasons(text: &str) -> Reasons {
+    let mut reason = "";
+    let mut found = Reasons::new();
+    for line in text.lines() {
+        match line.strip_prefix("## ") {
+            Some(heading) => reason = heading,
+            None if !line.is_empty() && !reason.is_empty() => _ = found.insert(line.to_owned(), reason.to_owned()),
+            None => {}
+        }
+    }
+    found
+}
+
+fn tell(report: &mut Report, mutant: &Mutant, outcome: &Outcome, reasons: &Reasons) {
+    let name = &mutant.name;
+    match (outcome, reasons.get(name.as_str())) {
+        (Outcome::Own, None) => report.counted(name, true),
+        (Outcome::Others(by), None) => {
+            report.figures.push(format!("{name} | only by {by}"));
+            report.counted(name, true);
+        }
+        (Outcome::Survived, Some(reason)) => {
+            report.figures.push(format!("{name} | survived: {reason}"));
+            report.counted(name, true);
+        }
+        (Outcome::Survived, None) => {
+            report.figures.push(format!("{name} | SURVIVED"));
+            report.counted(&format!("mutant survived: {name}"), false);
+        }
+        (Outcome::Own | Outcome::Others(_), Some(_)) => {
+            report.counted(&format!("xtask/survivors.txt explains what is caught: {name}"), false);
+        }
+    }
+}
+
+/// A line for each part of the sources.
+fn sum(report: &mut Report, mutants: &[&Mutant], outcomes: &[Outcome], reasons: &Reasons) {
+    for asked in mutants.iter().map(|mutant| part(&mutant.name)).collect::<BTreeSet<_>>() {
+        let here = mutants.iter().zip(outcomes).filter(|(mutant, _)| part(&mutant.name) == asked);
+        let (mut all, mut own, mut others, mut explained) = (0, 0, 0, 0);
+        for (mutant, outcome) in here {
+            all += 1;
+            match outcome {
+                Outcome::Own => own += 1,
+                Outcome::Others(_) => others += 1,
+                Outcome::Survived => explained += usize::from(reasons.contains_key(&mutant.name)),
+            }
+        }
+        let open = all - own - others - explained;
+        report.figures.push(format!(
+            "{asked} = {all} mutants: {own} caught by the tests of the package, {others} by others, {explained} explained, \
+             {open} open"
+        ));
+    }
+}
+
+fn part(name: &str) -> &'static str {
+    let parts = ["deploy-core/src/machine/", "deploy-core/src/orders.rs", "deploy-core/src/verify.rs"];
+    match name {
+        name if parts.iter().any(|part| name.starts_with(part)) => "machine, orders and verify",
+        name if name.starts_with("deploy-fleet") => "moves",
+        name if name.starts_with("deploy-strategies") => "strategies",
+        _ => "the rest of core",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mutants_that_look_alike_are_told_apart_and_those_not_built_left_out() {
+        let line = |number: usize, place: &str, state: &str| {
+            format!("{number}\tp\ta.rs:{place}: replace < with > in f\t{state}\n")
+        };
+        let read = read(&(line(1, "1:2", "not built") + &line(2, "9:2", "built") + "other\n"));
+        let told: Vec<_> = read.iter().map(|mutant| (mutant.number, mutant.name.as_str())).collect();
+        assert_eq!(told, [(2, "a.rs: replace < with > in f (2)")]);
+    }
+
+    #[test]
+    fn a_survivor_is_explained_by_the_heading_above_it() {
+        let found = reasons("words\n\n## because\na.rs: one (1)\na.rs: two (1)\n\n## for that\nb.rs: three (1)\n");
+        assert_eq!(found["a.rs: two (1)"], "because");
+        assert_eq!(found["b.rs: three (1)"], "for that");
+        assert_eq!(found.len(), 3);
+    }
+}
