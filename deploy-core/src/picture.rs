@@ -71,8 +71,8 @@ fn stage_row(track: &Track, stage: &PlanStage, number: usize, before: bool, stan
     let name = if step.name.is_empty() { "a stage" } else { &step.name };
     let from = if stage.from.is_some() { step.desired.stable.of(taken.from) } else { 0 };
     let to = if stage.to.is_some() { taken.candidate(step.desired.candidate) } else { 0 };
-    let serverless = track.parties().filter_map(|party| party.revision.spec.as_ref()).any(|spec| spec.is_serverless());
-    let shown = |count: u32| if serverless && count > 0 { Count::Platform.to_string() } else { count.to_string() };
+    let shown =
+        |count: u32| if track.is_serverless() && count > 0 { Count::Platform.to_string() } else { count.to_string() };
     let row = vec![
         format!("  {number} {name}"),
         shown(from),

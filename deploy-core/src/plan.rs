@@ -139,6 +139,11 @@ impl Track {
         self.stable.iter().chain(&self.candidate)
     }
 
+    /// Whether how many run of a party is the platform's own business.
+    pub fn is_serverless(&self) -> bool {
+        self.parties().filter_map(|party| party.revision.spec.as_ref()).any(|spec| spec.is_serverless())
+    }
+
     /// The party of a side: by its revision, wherever it stands.
     pub fn party(&self, revision: &RevisionId) -> Option<&Party> {
         self.candidate.iter().chain(&self.stable).find(|party| party.side.revision == *revision)

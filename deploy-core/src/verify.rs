@@ -290,8 +290,7 @@ impl Checked<'_> {
 
     /// A revision whose count is the platform's own is there or is not.
     fn serverless_stays_so(&self, lines: &[OrderLine]) -> Result<()> {
-        let spec = self.track.candidate.as_ref().and_then(|party| party.revision.spec.as_ref());
-        if spec.is_some_and(|spec| spec.is_serverless()) && lines.iter().any(|line| line.from > 1 || line.to > 1) {
+        if self.track.is_serverless() && lines.iter().any(|line| line.from > 1 || line.to > 1) {
             return Err(Error::invalid(
                 "how many run of a serverless workload is the platform's own business, the step gives a number: use `Change::count`",
             ));
