@@ -74,7 +74,7 @@ impl Record {
         };
         Waiting {
             track: Some(name.clone()),
-            stage: (!leg.is_empty()).then(|| (state.stage + 1, leg.len())),
+            stage: (!leg.is_empty()).then(|| (leg.len().min(state.stage + 1), leg.len())),
             on: self.awaited(planned, state),
             since: state.since,
             until: Some(until),
@@ -89,22 +89,19 @@ impl Record {
 
     fn awaited(&self, planned: &Track, state: &TrackState) -> String {
         let stage = self.stage(planned, state);
-        let task = |tasks: Option<&crate::Task>| tasks.map_or_else(String::new, |task| format!("task {}", task.name));
+        let task = |task: Option<&crate::Task>| task.map_or_else(move_on, |task| format!("task {}", task.name));
         match state.point {
             _ if state.grip != Grip::Held => "its platform to take our token".into(),
             Point::Idle if !state.prepared => "to be prepared".into(),
             Point::Idle => "its turn".into(),
             Point::Before(index) => task(stage.and_then(|stage| stage.stage.step.before.get(index))),
             Point::After(index) => task(stage.and_then(|stage| stage.stage.step.after.get(index))),
-            Point::Next(_) => "to move on".into(),
-            Point::Order(_) => state.order.as_ref().map_or_else(String::new, |order| {
-                let words = order.line.words();
-                state
-                    .troubles
-                    .values()
-                    .next()
-                    .map_or(words.clone(), |(_, trouble)| format!("{words}; {}", trouble.message))
-            }),
+            Point::Next(_) | Point::Done => move_on(),
+            Point::Order(_) => {
+                let order = state.order.as_ref().map(|order| order.line.words());
+                let trouble = state.troubles.values().next().map(|(_, trouble)| trouble.message.clone());
+                order.into_iter().chain(trouble).collect::<Vec<_>>().join("; ")
+            }
             Point::Bake => {
                 let bake = stage.map(|stage| stage.stage.holds.bake).unwrap_or_default();
                 format!(
@@ -116,10 +113,13 @@ impl Record {
             }
             Point::Gate => stage
                 .and_then(|stage| stage.stage.holds.gate.as_ref())
-                .map_or_else(String::new, |gate| format!("gate {}", gate.name)),
-            Point::Done => "the others".into(),
+                .map_or_else(move_on, |gate| format!("gate {}", gate.name)),
         }
     }
+}
+
+fn move_on() -> String {
+    "to move on".into()
 }
 
 fn whole(on: String, since: Timestamp, until: Option<Timestamp>, then: &str) -> Waiting {
@@ -127,7 +127,7 @@ fn whole(on: String, since: Timestamp, until: Option<Timestamp>, then: &str) -> 
 }
 
 impl crate::OrderLine {
-    /// The order in words: `3 and 6 instances, traffic 0%`.
+    /// The order in words: `bringing up 3 of stable and 6 of the candidate`, `moving traffic to 10%`.
     pub fn words(&self) -> String {
         let doing = match self.kind {
             crate::OrderKind::Grow => "bringing up",
