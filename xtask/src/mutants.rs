@@ -23,6 +23,8 @@ const TESTS: &[(&str, &str)] = &[
     ("deploy-core", "orders"),
     ("deploy-core", "settle"),
     ("deploy-core", "plans"),
+    ("deploy-core", "back"),
+    ("deploy-core", "waits"),
     ("deploy-core", "machine"),
     ("deploy-fleet", "limits"),
     ("deploy-fleet", "pitfalls"),
@@ -56,7 +58,7 @@ struct Mutant {
     instead: String,
 }
 
-/// Tries all, or those whose guard contains some words, and tells which test caught each.
+/// Tries all, or those whose guard contains some words, or whose numbers are asked for, and tells which test caught each.
 pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
     let tree = place.target.join("mutants/tree");
     let mutants = match prepare(place, &tree) {
@@ -67,11 +69,17 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
     let whole = programs.iter().all(|program| {
         report.check(place, &format!("{} without a mutant", program.name), &mut program.run(0), BUILD).success
     });
-    let wanted = |mutant: &Mutant| whole && mutant.guard.contains(words);
     heading("mutants");
-    for (number, mutant) in mutants.iter().enumerate().filter(|(_, mutant)| wanted(mutant)) {
-        attempt(place, report, &programs, number + 1, mutant);
+    let wanted = (1..).zip(&mutants).filter(|(number, mutant)| whole && is_wanted(words, *number, mutant));
+    for (number, mutant) in wanted {
+        attempt(place, report, &programs, number, mutant);
     }
+}
+
+/// `28-59` asks for numbers, all else for words of the guard.
+fn is_wanted(words: &str, number: usize, mutant: &Mutant) -> bool {
+    let range = words.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
+    range.map_or_else(|| mutant.guard.contains(words), |range| range.contains(&number))
 }
 
 /// A test binary of the copy.
@@ -213,6 +221,13 @@ mod tests {
         let file = PathBuf::from("file.rs");
         let (guard, found, instead) = ("a guard".to_owned(), "one\ntwo".to_owned(), "one MUTANT".to_owned());
         assert_eq!(read, Mutant { guard, file, found, instead });
+    }
+
+    #[test]
+    fn mutants_are_asked_for_by_number_or_by_words() {
+        let mutant = read("a way back-up\nfile.rs\n- one\n+ two\n");
+        let asked = ["", "2-3", "4-9", "back-up", "front"].map(|words| is_wanted(words, 3, &mutant));
+        assert_eq!(asked, [true, true, false, true, false]);
     }
 
     #[test]
