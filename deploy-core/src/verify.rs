@@ -273,16 +273,18 @@ impl Checked<'_> {
         if !self.track.exclusive {
             return Ok(());
         }
-        let budget = &self.stage.stage.step.budget;
         let two = lines.iter().any(|line| line.from + line.to > 1 || (line.from > 0 && line.to > 0));
         if two {
             return Err(Error::invalid(
                 "an exclusive workload would have two writers: use recreate, or rolling without surge",
             ));
         }
-        if !budget.max_surge.is_none() || !budget.max_failed.is_none() {
+        let stage = &self.stage.stage;
+        let back = if let crate::Back::Steps(steps) = &stage.back { steps.as_slice() } else { &[] };
+        let mut budgets = std::iter::once(&stage.step).chain(back).map(|step| &step.budget);
+        if !budgets.all(|budget| budget.max_surge.is_none() && budget.max_failed.is_none()) {
             return Err(Error::invalid(
-                "an exclusive workload takes no surge and no failed: use max_surge 0, max_unavailable 1, max_failed 0",
+                "an exclusive workload takes no surge and no failed, on its way back either: use max_surge 0, max_unavailable 1, max_failed 0",
             ));
         }
         Ok(())

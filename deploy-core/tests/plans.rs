@@ -283,6 +283,47 @@ fn what_would_hurt_is_refused() {
     }
 }
 
+fn one_writer(version: &str) -> deploy_core::Spec {
+    let mut web = workload("web", version, 1);
+    web.exclusive = Some(true);
+    spec(version, 1).workload(name("web"), web)
+}
+
+#[test]
+fn an_exclusive_workload_can_be_removed_and_rid_of_what_was_left() {
+    let mut api = workload_on("api", "v1", 9090);
+    api.exclusive = Some(true);
+    let (first, old) = (release(one_writer("v0")), release(one_writer("v1").workload(name("api"), api)));
+    let new = release(one_writer("v2"));
+    let [stray, web] = [&first, &old].map(|release| side_of(release, "web"));
+    let runs = [
+        ("web", observed(&[(&stray, 1), (&web, 1)], Spread::Pooled)),
+        ("api", observed(&[(&side_of(&old, "api"), 1)], Spread::Pooled)),
+    ];
+    let step = Step::to(Desired::pooled(Count::ALL)).budget(deploy_core::Workload::exclusive_budget());
+    let plan = planned(&new, &[&first, &old], Stages::new().then(step), &Capabilities::all(), &runs).unwrap();
+    assert_eq!(plan.tracks[&track("web")].before[0].stage.step.name, "clear what was left");
+    assert_eq!(strategy_of(&plan, "api").as_deref(), Some("removal"));
+}
+
+#[test]
+fn nothing_of_an_exclusive_workload_is_written_off_on_any_way() {
+    let (old, new) = (release(one_writer("v1")), release(one_writer("v2")));
+    let runs = || [("web", observed(&[(&side_of(&old, "web"), 1)], Spread::Pooled))];
+    let plan = |forward: Budget, back: Budget| {
+        let step = |budget| Step::to(Desired::pooled(Count::ALL)).budget(budget);
+        let stage = Stage::from(step(forward)).back(Back::Steps(vec![step(back)]));
+        planned(&new, &[&old], Stages::new().then(stage), &Capabilities::all(), &runs())
+    };
+    let held = deploy_core::Workload::exclusive_budget;
+    plan(held(), held()).unwrap();
+    let failing = || Budget { max_failed: Amount::Number(1), ..held() };
+    for (forward, back) in [(failing(), held()), (held(), failing())] {
+        let refused = plan(forward, back).unwrap_err();
+        assert!(refused.message().starts_with("an exclusive workload takes no surge and no failed"), "{refused}");
+    }
+}
+
 #[test]
 fn a_deadline_that_cannot_be_met_is_refused() {
     let mut stage = Stage::to(Desired::pooled(Count::ALL)).bake(Duration::from_secs(300));

@@ -1,103 +1,32 @@
-//! When an order is settled: one fact at a time that keeps it from it.
+//! When an order is settled, by whom and by what: one fact at a time that keeps it from it.
 
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
 mod support;
 
-use deploy_core::machine::{Claim, Seen, TrackSeen, reconcile};
-use deploy_core::{
-    Actor, Budget, Capabilities, Count, DeploymentId, Desired, Event, Folded, Health, Observed, OrderKind, Plan,
-    Record, Request, Side, Split, Spread, Stage, Stages, Step, Token, What,
-};
-use std::sync::Arc;
+use deploy_core::machine::{Effect, order};
+use deploy_core::{Amount, Budget, Count, Desired, Folded, Health, OrderKind, Spread, Stage, Stages, Step, Token};
+use std::collections::BTreeSet;
 use std::time::Duration;
-use support::{at, name, observed, planned, release, side_of, spec, track};
-
-/// A deployment that is looked at second by second.
-struct Desk {
-    plan: Arc<Plan>,
-    stable: Side,
-    candidate: Side,
-    record: Record,
-}
-
-impl Desk {
-    /// Over so many that run of stable, whose release has 3.
-    fn new(stages: Stages, run: u32) -> Self {
-        let (old, new) = (release(spec("v1", 3)), release(spec("v2", 3)));
-        let (stable, candidate) = (side_of(&old, "web"), side_of(&new, "web"));
-        let runs = observed(&[(&stable, run)], Spread::Pooled);
-        let plan = planned(&new, &[&old], stages, &Capabilities::all(), &[("web", runs)]).unwrap();
-        let request = Box::new(Request::new(new, name("production")));
-        let first = Event { number: 1, at: at(0), what: What::Requested { request, actor: Actor::new("tester") } };
-        let record = Record::fold(&DeploymentId::new("d"), [first]).unwrap();
-        let mut desk = Self { plan: Arc::new(plan), stable, candidate, record };
-        let begin = observed(&[(&desk.stable, run)], Spread::Pooled);
-        (1..4).for_each(|second| drop(desk.look(second, begin.clone(), 0)));
-        assert!(desk.record.track(&track("web")).unwrap().1.order.is_some());
-        desk
-    }
-
-    /// Everybody is healthy since a second. What is noted.
-    fn look(&mut self, second: i64, runs: Observed, since: i64) -> Vec<What> {
-        let well = Folded { health: Health::Healthy, since: at(since), fresh: true };
-        let seen = TrackSeen {
-            newest: Some(Token::default()),
-            fenced: true,
-            health: runs.instances().map(|instance| (instance.id.clone(), well)).collect(),
-            observed: Some(Arc::new(Observed { token: Token::new(1, 1_000), ..runs })),
-            prepared: true,
-            ..TrackSeen::default()
-        };
-        let seen = Seen {
-            lease: Claim { epoch: 1, renewed_before: None },
-            tracks: [(track("web"), Arc::new(seen))].into(),
-            plan: Some(Ok(self.plan.clone())),
-            ..Seen::default()
-        };
-        let events = reconcile(&self.record, &seen, at(second)).events;
-        for what in &events {
-            self.record.apply(&Event { number: self.record.version + 1, at: at(second), what: what.clone() });
-        }
-        events
-    }
-
-    fn split(&self, share: u16) -> Spread {
-        let (from, to) = (Some(self.stable.clone()), Some(self.candidate.clone()));
-        Spread::Split { from, to, split: Split::percent(share) }
-    }
-}
-
-/// A tenth of the requests to one of the candidate.
-fn tenth() -> Stages {
-    let all = Count::ALL;
-    Stages::new()
-        .then(Stage::to(Desired::both(all, Count::Exactly(1)).split(Split::percent(10))))
-        .then(Stage::to(Desired::both(all, all).split(Split::candidate())))
-        .after_commit(Step::to(Desired::candidate(all)).named("stable goes"))
-}
-
-fn settled(events: &[What], kind: OrderKind) -> bool {
-    events.iter().any(|what| matches!(what, What::OrderSettled { line, .. } if line.kind == kind))
-}
+use support::desk::{Desk, all_well, folds, replaced, settled, tenth};
+use support::{at, observed, release, side_of, spec, track};
 
 #[test]
 fn a_shift_is_settled_when_the_requests_are_seen_to_go_where_they_were_told_to() {
     let mut desk = Desk::new(tenth(), 3);
-    let runs = |desk: &Desk, share| observed(&[(&desk.stable, 3), (&desk.candidate, 1)], desk.split(share));
-    let grown = runs(&desk, 0);
+    let grown = desk.runs(3, 1, desk.split(0));
     assert!(settled(&desk.look(5, grown.clone(), 0), OrderKind::Grow));
     for second in 6..60 {
         assert!(!settled(&desk.look(second, grown.clone(), 0), OrderKind::Shift), "nothing was seen to move");
     }
-    let moved = runs(&desk, 10);
+    let moved = desk.runs(3, 1, desk.split(10));
     assert!(settled(&desk.look(60, moved, 0), OrderKind::Shift));
 }
 
 #[test]
 fn of_a_stable_that_had_lost_some_before_no_more_are_waited_for_than_served() {
     let mut desk = Desk::new(tenth(), 1);
-    let runs = observed(&[(&desk.stable, 1), (&desk.candidate, 1)], desk.split(0));
+    let runs = desk.runs(1, 1, desk.split(0));
     assert!(settled(&desk.look(5, runs, 0), OrderKind::Grow));
 }
 
@@ -115,7 +44,7 @@ fn who_is_healthy_is_ready_after_the_min_ready_time_and_not_before() {
 
 #[test]
 fn what_replaces_is_settled_when_strays_are_gone_too() {
-    let mut desk = Desk::new(Stages::new().then(Stage::to(Desired::pooled(Count::ALL))), 3);
+    let mut desk = Desk::new(Stages::new().then(replaced()), 3);
     let stray = side_of(&release(spec("v0", 3)), "web");
     let runs = observed(&[(&desk.candidate, 3), (&stray, 1)], Spread::Pooled);
     for second in 5..30 {
@@ -123,4 +52,56 @@ fn what_replaces_is_settled_when_strays_are_gone_too() {
     }
     let alone = observed(&[(&desk.candidate, 3)], Spread::Pooled);
     assert!(settled(&desk.look(30, alone, 0), OrderKind::InPlace));
+}
+
+#[test]
+fn the_first_token_is_above_what_the_platform_reports() {
+    let mut desk = Desk::asked(tenth(), 3, |_| {});
+    let newest = Token::new(1, 41);
+    let mut seen = all_well(observed(&[(&desk.stable, 3)], Spread::Pooled), 0);
+    (seen.newest, seen.fenced) = (Some(newest), false);
+    let told = desk.look_at(1, seen).effects.into_iter().find_map(|effect| match effect {
+        Effect::Fence { token, .. } => Some(token),
+        _ => None,
+    });
+    assert!(told > Some(newest), "{told:?}");
+}
+
+#[test]
+fn every_order_has_a_token_above_the_one_before() {
+    let mut desk = Desk::new(tenth(), 3);
+    let (track, nobody) = (track("web"), BTreeSet::new());
+    let told = |desk: &Desk| order(&desk.record, &desk.seen, &track, &nobody, false, at(5)).unwrap().token;
+    let grow = told(&desk);
+    let grown = desk.runs(3, 1, desk.split(0));
+    assert!(settled(&desk.look(5, grown, 0), OrderKind::Grow));
+    assert!(told(&desk) > grow);
+}
+
+#[test]
+fn who_flaps_too_often_is_unwell_for_its_stage() {
+    let mut desk = Desk::new(tenth(), 3);
+    let runs = observed(&[(&desk.stable, 3)], Spread::Pooled);
+    let one = runs.instances().next().unwrap().id.clone();
+    let well = Folded { health: Health::Healthy, since: at(0), fresh: true };
+    let counts_as = |desk: &Desk| desk.record.settle_health(&track("web"), &one, well).health;
+    for (second, health) in (5..16).zip([Health::Unhealthy, Health::Healthy].into_iter().cycle()) {
+        assert_eq!(counts_as(&desk), Health::Healthy, "{second}");
+        let mut seen = all_well(runs.clone(), 0);
+        folds(&mut seen, &desk.stable, health, second);
+        desk.look_at(second, seen);
+    }
+    assert_eq!(counts_as(&desk), Health::Unhealthy);
+}
+
+#[test]
+fn the_floor_is_lower_by_who_is_written_off_and_not_twice() {
+    let budget = Budget { max_failed: Amount::Number(1), ..Budget::default() };
+    let floor = |run| {
+        let stage = Stage::from(Step::to(Desired::pooled(Count::ALL)).budget(budget.clone()));
+        let desk = Desk::new(Stages::new().then(stage), run);
+        let lost = [observed(&[(&desk.stable, 3)], Spread::Pooled).instances().next().unwrap().id.clone()].into();
+        order(&desk.record, &desk.seen, &track("web"), &lost, false, at(5)).unwrap().floor
+    };
+    assert_eq!((floor(3), floor(2)), (2, 2), "who was lost before served nobody when the stage began");
 }

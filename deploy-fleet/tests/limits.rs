@@ -217,3 +217,40 @@ fn a_router_that_lost_its_state_is_told_again_in_a_pause_too() {
     world.carry_out(&moves);
     assert_eq!((&world.routes.spread, world.admitted("old")), (&split(0), 2));
 }
+
+#[test]
+fn of_a_stray_and_others_in_excess_the_stray_goes_first() {
+    let mut world = World::new(4, 4);
+    world.routes.spread = Spread::Pooled;
+    let stray = world.run("other", true);
+    for name in ["old", "old", "new", "new"] {
+        world.run(name, true);
+    }
+    let told = Told::new(OrderKind::InPlace, 0, 2, Traffic::Pooled).limits(4, 5);
+    assert_eq!(draining(&told.moves(&world)), [stray.as_str()]);
+}
+
+#[test]
+fn in_a_pause_the_traffic_stays_though_all_are_ready_for_another() {
+    let mut world = World::serving(3, split(0));
+    for _ in 0..3 {
+        world.run("new", true);
+    }
+    let told = Told::new(OrderKind::Shift, 3, 3, percent(100)).before(percent(0)).limits(3, 7);
+    assert_eq!(spread(&told.moves(&world)), Some(&split(100)));
+    assert!(told.paused().moves(&world).is_empty());
+}
+
+#[test]
+fn nobody_is_launched_for_one_that_cannot_be_told() {
+    let mut world = World::serving(3, split(0));
+    let cut = world.of("old").remove(0);
+    let host = world.unit(&cut).seen.slot.as_str().split('/').next().unwrap().to_owned();
+    world.hosts.get_mut(&host).unwrap().0 = false;
+    world.run("old", true);
+    let told = Told::new(OrderKind::Grow, 4, 0, percent(0)).limits(3, 8);
+    assert!(told.moves(&world).launch.is_empty());
+    world.exit(&cut);
+    world.hosts.get_mut(&host).unwrap().0 = true;
+    assert!(!told.moves(&world).launch.is_empty());
+}

@@ -112,6 +112,17 @@ fn strays_count_for_floor_and_ceiling_and_go_first() {
 }
 
 #[test]
+fn strays_that_fill_the_ceiling_make_room_when_nobody_is_left_to_serve() {
+    let mut world = World::serving(0, split(0));
+    let strays = [world.run("other", false), world.run("other", false)];
+    let told = Told::new(OrderKind::Shift, 1, 1, percent(100)).before(percent(0)).limits(0, 2);
+    let gone = told.moves(&world);
+    assert_eq!(stopped(&gone), [strays[0].as_str(), strays[1].as_str()]);
+    settle(&mut world, &told);
+    assert_eq!((world.admitted("old"), world.admitted("new")), (1, 1));
+}
+
+#[test]
 fn members_nobody_lists_are_drained_and_nothing_of_them_is_stopped() {
     let mut world = World::serving(2, Spread::Pooled);
     let gone = world.of("old").remove(0);

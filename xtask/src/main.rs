@@ -29,7 +29,7 @@ cargo xtask soak    the long form: tests, seeds, chaos, kills, quickstarts, fuzz
 cargo xtask fuzz    the fuzzing of the soak, or those targets alone   [DEPLOY_FUZZ_SECONDS=n for each target; 1800]
 cargo xtask bench   every figure beside its goal, in one table; writes docs/reports/bench-<time>.md   [or those parts alone]
 cargo xtask ci      test, and before it formatting, lints, docs, floors, licences, bans, sources, advisories
-cargo xtask mutants each guard taken away in turn: the test that caught it [or those whose guard contains the words];
+cargo xtask mutants each guard taken away in turn: the test that caught it [or those with the words in the guard, or `28-59`];
                     writes docs/reports/mutants-<time>.md
 cargo xtask mutate  each change that cargo-mutants lists of core, moves and strategies: whether the tests of its package catch
                     it, or others [or those whose name contains the words]; writes docs/reports/mutate-<time>.md

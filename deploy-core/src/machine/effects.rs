@@ -4,13 +4,13 @@ use super::Effect;
 use super::look::{Look, Sight};
 use super::order::token;
 use crate::record::{Grip, Point};
-use crate::{Decision, GateAsk, Revision, TaskAct, Timestamp, Token, Way, time};
+use crate::{GateAsk, Revision, TaskAct, Timestamp, Token, Way, time};
 use std::sync::Arc;
 use std::time::Duration;
 
 impl Look<'_> {
     pub(super) fn effects(&self) -> Vec<Effect> {
-        if self.record.way.is_ended() || self.record.epoch != self.seen.lease.epoch {
+        if self.record.way.is_ended() {
             return Vec::new();
         }
         let mut effects = self.grips();
@@ -24,7 +24,7 @@ impl Look<'_> {
 
     /// Tokens are read, then ours is written.
     fn grips(&self) -> Vec<Effect> {
-        let gated = matches!(self.record.way, Way::Pending { .. }) && !self.gates_are_open();
+        let gated = matches!(self.record.way, Way::Pending { .. }) && !self.gates_open();
         let grip = |(track, state): (&crate::TrackRef, &Arc<crate::TrackState>)| match state.grip {
             Grip::Unread => Some(Effect::ReadToken { track: track.clone() }),
             Grip::Read if !gated => Some(Effect::Fence { track: track.clone(), token: token(self.record, state) }),
@@ -33,15 +33,8 @@ impl Look<'_> {
         self.record.tracks.iter().filter_map(grip).collect()
     }
 
-    fn gates_are_open(&self) -> bool {
-        self.gates_before_specs().iter().all(|gate| {
-            let asked = self.record.gates.get(&self.gate_before_key(gate));
-            asked.is_some_and(|asked| asked.decision == Some(Decision::Open))
-        })
-    }
-
     fn begin(&self) -> Vec<Effect> {
-        if self.gates_are_open() {
+        if self.gates_open() {
             return if self.all_held() { vec![Effect::Plan] } else { Vec::new() };
         }
         let waits = |gate: &&crate::GateSpec| {

@@ -53,7 +53,7 @@ impl Look<'_> {
         format!("{}/before/{}", self.record.id, gate.name)
     }
 
-    fn gates_open(&self) -> bool {
+    pub(super) fn gates_open(&self) -> bool {
         let decided =
             |gate: &GateSpec| self.record.gates.get(&self.gate_before_key(gate)).and_then(|gate| gate.decision.clone());
         self.gates_before_specs().iter().all(|gate| decided(gate) == Some(Decision::Open))

@@ -49,9 +49,6 @@ impl Sight<'_> {
     pub(super) fn written_off(&self) -> BTreeSet<crate::InstanceId> {
         let Some(order) = &self.state.order else { return BTreeSet::new() };
         let allowed = order.budget.max_failed.down(order.count) as usize;
-        if allowed == 0 || self.planned.exclusive {
-            return BTreeSet::new();
-        }
         let failed = |entry: &&Entry<'_>| {
             let instance = entry.instance;
             instance.state == InstanceState::Unknown || (instance.runs() && entry.is_unhealthy())

@@ -9,8 +9,8 @@ pub use known::{Known, KnownRevision};
 
 use crate::machine::leg_deadline;
 use crate::{
-    Back, Capabilities, Desired, Error, Kind, Name, Observed, Party, Plan, PlanStage, Release, Result, Revision, Scope,
-    Side, Step, Strategies, Timestamp, Track, TrackRef, Traffic,
+    Back, Budget, Capabilities, Desired, Error, Kind, Name, Observed, Party, Plan, PlanStage, Release, Result,
+    Revision, Scope, Side, Step, Strategies, Timestamp, Track, TrackRef, Traffic,
 };
 use runs::{leading, made_from, standing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +99,11 @@ fn way(tracks: &BTreeMap<TrackRef, Box<Track>>, waves: &[Vec<TrackRef>], leg: im
     waves.iter().map(longest).sum::<Duration>() + Step::DEADLINE
 }
 
+/// The limits of a step that no strategy lays out.
+fn own_budget(exclusive: bool) -> Budget {
+    if exclusive { crate::Workload::exclusive_budget() } else { Budget::default() }
+}
+
 impl Track {
     fn back_deadline(&self) -> Duration {
         let own = |stage: &PlanStage| match &stage.stage.back {
@@ -125,13 +130,15 @@ impl Planning<'_> {
         let newest = self.known.newest(track);
         let routed = newest.is_none_or(|known| known.routed);
         let traffic = if routed { Traffic::None } else { Traffic::NotRouted };
+        let exclusive = newest.is_some_and(|known| known.exclusive);
         let step = Step::to(Desired { traffic, ..Desired::nothing() }).named("the workload goes");
+        let step = step.budget(own_budget(exclusive));
         Ok(Some(Track {
             stable: Some(self.party(track, &stable)),
             candidate: None,
             strategy: "removal".into(),
             routed,
-            exclusive: newest.is_some_and(|known| known.exclusive),
+            exclusive,
             before: Vec::new(),
             after: vec![PlanStage { stage: step.into(), from: Some(stable), to: None }],
             made_from: made_from(capabilities, observed, standing),

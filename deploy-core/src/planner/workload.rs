@@ -1,7 +1,7 @@
 //! The track of one workload of the release.
 
 use super::runs::{leading, made_from, standing};
-use super::{CLEAR, Planning};
+use super::{CLEAR, Planning, own_budget};
 use crate::{
     Capabilities, Change, Count, Desired, Error, HomePolicy, Kind, MadeFrom, Observed, Party, Place, Places, PlanStage,
     Resolved, Result, Running, Side, Spread, Stage, Stages, Step, StrategyRef, Track, TrackRef, Traffic,
@@ -79,12 +79,8 @@ impl Workload<'_> {
     }
 
     fn own_step(&self, name: &str) -> Step {
-        let budget = if self.resolved.workload.is_exclusive() {
-            crate::Workload::exclusive_budget()
-        } else {
-            crate::Budget::default()
-        };
-        Step::to(Desired::pooled(Count::ALL).traffic(self.pooled())).named(name).budget(budget)
+        let step = Step::to(Desired::pooled(Count::ALL).traffic(self.pooled()));
+        step.named(name).budget(own_budget(self.resolved.workload.is_exclusive()))
     }
 
     /// The first deployment: one stage, all, pooled.
@@ -176,7 +172,8 @@ impl Workload<'_> {
         }
         let standing = |side: &Side| Count::Exactly(made_from.sides.get(side).copied().unwrap_or(0));
         let traffic = if routed { Traffic::stable() } else { Traffic::NotRouted };
-        let step = Step::to(Desired { stable: standing(stable), candidate: standing(candidate), traffic }).named(CLEAR);
+        let desired = Desired { stable: standing(stable), candidate: standing(candidate), traffic };
+        let step = Step::to(desired).named(CLEAR).budget(own_budget(self.resolved.workload.is_exclusive()));
         let (from, to) = (Some(stable.clone()), Some(candidate.clone()));
         Some(PlanStage { stage: step.into(), from, to })
     }

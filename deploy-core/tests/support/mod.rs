@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared by several test programs")]
 
+pub mod desk;
+
 use deploy_core::planner::{Known, Planning, plan};
 use deploy_core::{
     Capabilities, Change, Error, Instance, InstanceId, InstanceState, Kind, Name, Observed, Plan, Release, Result,

@@ -118,9 +118,11 @@ fn class(view: &View<'_>, seen: &Seen<'_>) -> Class {
     }
 }
 
-/// A router that lost its state has forgotten whom it had: what is healthy may have been one of them.
+/// A router that lost its state has forgotten whom it had: what is healthy may have been one of them. A stray does not
+/// come back into it.
 fn never_admitted(view: &View<'_>, seen: &Seen<'_>) -> bool {
-    let forgotten = view.lost && seen.folded.is_some_and(|folded| folded.health == Health::Healthy);
+    let healthy = seen.folded.is_some_and(|folded| folded.health == Health::Healthy);
+    let forgotten = view.lost && healthy && seen.role != Role::Stray;
     view.routes.is_some() && seen.member.is_none() && !forgotten
 }
 

@@ -21,6 +21,8 @@ const TESTS: &[(&str, &str)] = &[
     ("deploy-core", "orders"),
     ("deploy-core", "settle"),
     ("deploy-core", "plans"),
+    ("deploy-core", "back"),
+    ("deploy-core", "waits"),
     ("deploy-core", "machine"),
     ("deploy-fleet", "limits"),
     ("deploy-fleet", "pitfalls"),
@@ -34,6 +36,7 @@ const TESTS: &[(&str, &str)] = &[
     ("deploy-store", "conformance"),
     ("deploy-engine", "deploy"),
 ];
+
 /// A guard, and how it is taken away.
 #[derive(Debug, PartialEq, Eq)]
 struct Mutant {
@@ -43,7 +46,7 @@ struct Mutant {
     instead: String,
 }
 
-/// Tries all, or those whose guard contains some words, and tells which test caught each.
+/// Tries all, or those whose guard contains some words, or whose numbers are asked for, and tells which test caught each.
 pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
     let tree = place.target.join("mutants/tree");
     let mutants = match prepare(place, &tree) {
@@ -52,11 +55,17 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
     };
     let programs = built(place, report, &tree);
     let whole = programs.iter().all(|program| program.holds(place, report));
-    let wanted = |mutant: &Mutant| whole && mutant.guard.contains(words);
     heading("mutants");
-    for (number, mutant) in mutants.iter().enumerate().filter(|(_, mutant)| wanted(mutant)) {
-        attempt(place, report, &programs, number + 1, mutant);
+    let wanted = (1..).zip(&mutants).filter(|(number, mutant)| whole && is_wanted(words, *number, mutant));
+    for (number, mutant) in wanted {
+        attempt(place, report, &programs, number, mutant);
     }
+}
+
+/// `28-59` asks for numbers, all else for words of the guard.
+fn is_wanted(words: &str, number: usize, mutant: &Mutant) -> bool {
+    let range = words.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
+    range.map_or_else(|| mutant.guard.contains(words), |range| range.contains(&number))
 }
 
 /// Builds the programs of the list.

@@ -1,0 +1,110 @@
+//! The way back: whether there is one, and what has to hold on it.
+
+#![allow(clippy::unwrap_used, reason = "a broken test may panic")]
+
+mod support;
+
+use deploy_core::machine::{Captured, Effect, order};
+use deploy_core::{Ask, Health, InstanceState, Observed, Running, Spread, Stages, TaskOutcome, What};
+use std::collections::BTreeSet;
+use support::desk::{Desk, all_well, begins_an_order, folds, migrated, names, replaced, tenth};
+use support::{at, name, observed, release, spec, track};
+
+/// So many of stable and of the candidate are well, and all tasks stand like this. The names of what is noted.
+fn look(desk: &mut Desk, second: i64, [stable, candidate]: [u32; 2], outcome: &TaskOutcome) -> Vec<&'static str> {
+    let mut seen = all_well(desk.runs(stable, candidate, Spread::Pooled), 0);
+    seen.tasks = desk.record.tasks.keys().map(|key| (key.clone(), outcome.clone())).collect();
+    names(&desk.look_at(second, seen).events)
+}
+
+#[test]
+fn nothing_goes_back_before_a_task_that_was_begun_is_barred_or_has_ended() {
+    let mut desk = Desk::asked(migrated(), 3, |_| {});
+    desk.begin(3);
+    assert_eq!(desk.record.tasks.len(), 1);
+    desk.ask(Ask::Rollback, 5);
+    assert_eq!(look(&mut desk, 5, [3, 0], &TaskOutcome::Running), ["signal_taken", "rollback_started"]);
+    for outcome in [TaskOutcome::Running, TaskOutcome::Unknown, TaskOutcome::NotStarted] {
+        assert!(look(&mut desk, 6, [3, 0], &outcome).is_empty(), "{outcome:?}");
+    }
+    let barred = look(&mut desk, 7, [3, 0], &TaskOutcome::Barred);
+    assert!(barred.starts_with(&["task_ended", "service_updating", "services_replacing"]), "{barred:?}");
+}
+
+#[test]
+fn what_differs_in_nothing_from_what_ran_has_no_way_back() {
+    let same = release(spec("v1", 3));
+    let mut desk = Desk::of([&same, &same], tenth(), 2, |_| {});
+    desk.begin(2);
+    desk.ask(Ask::Rollback, 5);
+    let runs = observed(&[(&desk.stable, 2)], Spread::Pooled);
+    assert_eq!(names(&desk.look(5, runs, 0)), ["signal_taken", "deployment_failed"]);
+}
+
+#[test]
+fn a_stable_that_cannot_be_told_is_gone_back_to() {
+    let mut desk = Desk::new(tenth(), 3);
+    let mut runs = desk.runs(3, 1, desk.split(0));
+    unreachable(&mut runs, &desk.stable);
+    desk.look(5, runs.clone(), 0);
+    let late = desk.look(700, runs, 0);
+    assert!(names(&late).contains(&"rollback_started"), "{late:?}");
+}
+
+fn unreachable(runs: &mut Observed, side: &deploy_core::Side) {
+    if let Some(Running::Instances(instances)) = runs.sides.get_mut(side) {
+        instances.iter_mut().for_each(|instance| instance.state = InstanceState::Unknown);
+    }
+}
+
+#[test]
+fn what_failed_is_kept_for_people_before_anything_of_it_is_taken_down() {
+    let mut desk = Desk::new(Stages::new().then(replaced()), 3);
+    let mut seen = all_well(desk.runs(2, 1, Spread::Pooled), 0);
+    folds(&mut seen, &desk.candidate, Health::Unhealthy, 4);
+    desk.ask(Ask::Rollback, 5);
+    let next = desk.look_at(5, seen.clone());
+    assert!(names(&next.events).contains(&"rollback_started") && !begins_an_order(&next.events), "{:?}", next.events);
+    let asked = next.effects.into_iter().find_map(|effect| match effect {
+        Effect::Capture { instances, .. } => Some(instances),
+        _ => None,
+    });
+    seen.evidence = asked.unwrap().into_iter().map(|id| (id, Captured::default())).collect();
+    assert!(begins_an_order(&desk.look_at(6, seen).events));
+}
+
+#[test]
+fn a_task_has_one_key_whichever_engine_asks_for_it() {
+    let mut desk = Desk::asked(migrated(), 3, |_| {});
+    desk.begin(3);
+    let keys: Vec<_> = desk.record.tasks.keys().cloned().collect();
+    desk.seen.lease.epoch = 2;
+    assert!(look(&mut desk, 5, [3, 0], &TaskOutcome::Running).contains(&"engine_claimed"));
+    assert!(desk.record.tasks.keys().eq(&keys));
+}
+
+#[test]
+fn what_a_task_did_is_undone_when_nothing_of_the_candidate_is_left() {
+    let mut desk = Desk::asked(migrated(), 3, |_| {});
+    desk.begin(3);
+    look(&mut desk, 5, [3, 0], &TaskOutcome::Done);
+    desk.ask(Ask::Rollback, 6);
+    let back = look(&mut desk, 6, [3, 0], &TaskOutcome::Done);
+    assert!(back.contains(&"services_replaced") && back.ends_with(&["task_started"]), "{back:?}");
+    let undo: Vec<_> = desk.record.tasks.values().filter(|task| task.undo).map(|task| &*task.name).collect();
+    assert_eq!(undo, ["migrate-undo"]);
+}
+
+#[test]
+fn on_the_way_back_nothing_is_launched_of_what_is_left() {
+    let mut desk = Desk::new(tenth(), 3);
+    for (second, share) in [(5, 0), (6, 10), (7, 10)] {
+        desk.look(second, desk.runs(3, 1, desk.split(share)), 0);
+    }
+    assert_eq!(desk.state().order.as_ref().unwrap().line.to, 3);
+    desk.ask(Ask::Rollback, 8);
+    desk.look(8, desk.runs(3, 1, desk.split(10)), 0);
+    let (track, nobody) = (track("web"), BTreeSet::new());
+    let told = order(&desk.record, &desk.seen, &track, &nobody, false, at(8)).unwrap();
+    assert_eq!((desk.state().order.as_ref().unwrap().line.to, told.to.unwrap().count), (3, 1));
+}

@@ -1,0 +1,221 @@
+//! What is waited for, and what ends a wait: bakes, judges, gates, tasks, deadlines, pauses.
+
+#![allow(clippy::unwrap_used, reason = "a broken test may panic")]
+
+mod support;
+
+use deploy_core::machine::{Effect, Judgement, Next, TrackSeen};
+use deploy_core::{
+    Ask, Condition, ConditionKind, Desired, GateSpec, Health, InstanceState, JudgeSpec, Observed, Running, Spread,
+    Stage, Stages, Step, Task, TaskAct, TaskKind, TaskOutcome, Verdict,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use support::desk::{Desk, all_well, begins_an_order, committed, folds, migrated, names, replaced, tenth};
+use support::{name, observed, release, spec};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// All of stable replaced at the tenth second, in a stage that holds.
+fn up(stage: Stage) -> (Desk, Observed) {
+    let mut desk = Desk::new(Stages::new().then(stage), 3);
+    let up = desk.runs(0, 3, Spread::Pooled);
+    assert!(names(&desk.look(10, up.clone(), 0)).contains(&"service_settled"));
+    (desk, up)
+}
+
+/// What is noted when the judge says this of an interval.
+fn judged(desk: &mut Desk, up: &Observed, interval: u64, verdict: Verdict) -> Vec<&'static str> {
+    let mut seen = all_well(up.clone(), 0);
+    seen.judged = Some(Judgement { interval, state: serde_json::Value::Null, verdict });
+    names(&desk.look_at(10 + 30 * interval as i64, seen).events)
+}
+
+fn judge() -> Option<JudgeSpec> {
+    Some(JudgeSpec { interval: SECOND * 30, ..JudgeSpec::default() })
+}
+
+fn unproven() -> Verdict {
+    Verdict::Unproven("few".into())
+}
+
+#[test]
+fn an_interval_that_is_not_proven_earns_nothing_of_the_bake() {
+    let (mut desk, up) = up(replaced().bake(SECOND * 60).judge(judge()));
+    assert_eq!(judged(&mut desk, &up, 1, unproven()), ["release_judged"]);
+    assert_eq!(judged(&mut desk, &up, 2, Verdict::Pass), ["release_judged"], "half of the bake is earned");
+    assert!(judged(&mut desk, &up, 3, Verdict::Pass).contains(&"stage_passed"));
+}
+
+#[test]
+fn a_stage_with_a_judge_passes_by_its_verdict_though_it_has_no_bake() {
+    let (mut desk, up) = up(replaced().judge(judge()));
+    assert_eq!(judged(&mut desk, &up, 1, unproven()), ["release_judged"]);
+    assert!(judged(&mut desk, &up, 2, Verdict::Pass).contains(&"stage_passed"));
+}
+
+#[test]
+fn a_judge_that_says_no_ends_the_bake_at_once() {
+    let (mut desk, up) = up(replaced().bake(SECOND * 60).judge(judge()));
+    let no = judged(&mut desk, &up, 1, Verdict::Fail("slow".into()));
+    assert!(no.starts_with(&["release_judged", "rollback_started"]), "{no:?}");
+}
+
+#[test]
+fn a_stage_passes_when_its_bake_is_over_and_not_before() {
+    let (mut desk, up) = up(replaced().bake(SECOND * 60));
+    assert!(desk.look(69, up.clone(), 0).is_empty());
+    assert!(names(&desk.look(70, up, 0)).contains(&"stage_passed"));
+}
+
+#[test]
+fn what_falls_out_of_settled_in_its_bake_settles_again() {
+    let (mut desk, up) = up(replaced().bake(SECOND * 60));
+    let fewer = desk.runs(0, 2, Spread::Pooled);
+    assert_eq!(names(&desk.look(20, fewer, 0)).last(), Some(&"service_unsettled"));
+    assert_eq!(names(&desk.look(30, up.clone(), 0)).last(), Some(&"service_settled"));
+    assert!(desk.look(79, up.clone(), 0).is_empty(), "ten seconds were earned, and none in between");
+    assert!(names(&desk.look(80, up, 0)).contains(&"stage_passed"));
+}
+
+#[test]
+fn a_platform_that_is_never_observed_ends_it_when_the_whole_way_is_late() {
+    let mut desk = Desk::asked(tenth(), 3, |_| {});
+    let mut look = |second| {
+        let blind = TrackSeen { observed: None, ..all_well(Observed::default(), 0) };
+        names(&desk.look_at(second, blind).events)
+    };
+    assert!(look(1).contains(&"deployment_started"));
+    assert!(look(1800).is_empty());
+    assert_eq!(look(1801), ["deployment_failed"]);
+}
+
+#[test]
+fn nobody_is_cut_off_to_serve_nobody_while_somebody_cannot_be_reached() {
+    let dark = Stage::to(Desired::nothing());
+    let mut desk = Desk::asked(Stages::new().then(dark).then(replaced()), 3, |_| {});
+    let reached = observed(&[(&desk.stable, 3)], Spread::Pooled);
+    let mut cut = reached.clone();
+    let Some(Running::Instances(instances)) = cut.sides.get_mut(&desk.stable) else { unreachable!() };
+    instances[0].state = InstanceState::Unknown;
+    let events = desk.look(1, cut, 0);
+    assert!(names(&events).contains(&"service_updating") && !begins_an_order(&events), "{events:?}");
+    assert!(begins_an_order(&desk.look(2, reached, 0)));
+}
+
+#[test]
+fn after_the_commit_a_dead_candidate_beside_a_ready_stable_is_told_at_once() {
+    let mut desk = committed();
+    let mut seen = all_well(desk.runs(3, 3, desk.split(100)), 0);
+    folds(&mut seen, &desk.candidate, Health::Unhealthy, 9);
+    assert_eq!(names(&desk.look_at(9, seen).events).last(), Some(&"deployment_failed"));
+}
+
+#[test]
+fn what_an_autoscaler_wants_of_the_side_it_looks_at_is_divided_by_its_share() {
+    let mut desk = Desk::new(tenth(), 3);
+    desk.look(5, desk.runs(3, 1, desk.split(0)), 0);
+    let wanted = Observed { wanted: Some(9), ..desk.runs(3, 1, desk.split(10)) };
+    desk.look(6, wanted, 0);
+    assert_eq!((desk.state().taken.from, desk.state().taken.to), (10, 10), "it looks at nine tenths of the requests");
+}
+
+#[test]
+fn a_plan_that_was_approved_is_refused_when_what_runs_has_changed() {
+    let approved = Desk::asked(tenth(), 2, |_| {}).seen.plan.unwrap().unwrap();
+    let begun = |replan| {
+        let approved = Some(Box::new((*approved).clone()));
+        let mut desk = Desk::asked(tenth(), 3, |request| (request.approved, request.replan) = (approved, replan));
+        let runs = observed(&[(&desk.stable, 3)], Spread::Pooled);
+        names(&desk.look(1, runs, 0)).contains(&"deployment_started")
+    };
+    assert_eq!((begun(false), begun(true)), (false, true));
+}
+
+#[test]
+fn a_gate_before_the_deployment_holds_it_back() {
+    let mut gated = spec("v2", 3);
+    gated.environments.values_mut().for_each(|one| one.gates = vec![GateSpec::approval(name("change"))]);
+    let mut desk = Desk::of([&release(spec("v1", 3)), &release(gated)], tenth(), 3, |_| {});
+    let runs = observed(&[(&desk.stable, 3)], Spread::Pooled);
+    assert_eq!(names(&desk.look(1, runs.clone(), 0)).last(), Some(&"gate_asked"));
+    assert!(desk.look(2, runs.clone(), 0).is_empty());
+    desk.ask(Ask::Approve { gate: "change".into() }, 3);
+    assert!(names(&desk.look(3, runs, 0)).contains(&"deployment_started"));
+}
+
+/// So many of stable are well and serve, and all tasks stand like this.
+fn with_tasks(desk: &mut Desk, second: i64, stable: u32, spread: Spread, outcome: &TaskOutcome) -> Next {
+    let mut seen = all_well(desk.runs(stable, 0, spread), 0);
+    seen.tasks = desk.record.tasks.keys().map(|key| (key.clone(), outcome.clone())).collect();
+    desk.look_at(second, seen)
+}
+
+#[test]
+fn a_task_that_has_had_its_time_fails() {
+    let mut desk = Desk::asked(migrated(), 3, |_| {});
+    desk.begin(3);
+    let mut look = |second| names(&with_tasks(&mut desk, second, 3, Spread::Pooled, &TaskOutcome::Running).events);
+    assert!(look(59).is_empty());
+    assert!(look(61).contains(&"rollback_started"));
+}
+
+#[test]
+fn a_task_that_has_had_its_time_in_a_pause_in_the_dark_is_not_started_any_more() {
+    let task = Task::new(name("migrate"), TaskKind::Migration, ["do"]);
+    let dark = Stage::from(Step::to(Desired::nothing()).after([task]));
+    let mut desk = Desk::new(Stages::new().then(dark).then(replaced()), 3);
+    let act = |desk: &mut Desk, second| {
+        let next = with_tasks(desk, second, 0, Spread::None, &TaskOutcome::NotStarted);
+        next.effects.into_iter().find_map(|effect| match effect {
+            Effect::Task { act, .. } => Some(act),
+            _ => None,
+        })
+    };
+    with_tasks(&mut desk, 4, 3, Spread::None, &TaskOutcome::NotStarted);
+    assert_eq!(act(&mut desk, 5), Some(TaskAct::Start));
+    desk.ask(Ask::Pause, 6);
+    assert_eq!(act(&mut desk, 6), Some(TaskAct::Start), "it came from none, it is not kept there");
+    assert_eq!(act(&mut desk, 606), Some(TaskAct::Look));
+}
+
+#[test]
+fn in_a_pause_no_order_is_taken_further() {
+    let mut desk = Desk::new(tenth(), 3);
+    let runs = desk.runs(3, 0, desk.split(0));
+    let paused = |desk: &mut Desk, second| {
+        let next = desk.look_at(second, all_well(runs.clone(), 0));
+        next.effects.into_iter().find_map(|effect| match effect {
+            Effect::Converge { paused, .. } => Some(paused),
+            _ => None,
+        })
+    };
+    assert_eq!(paused(&mut desk, 5), Some(false));
+    desk.ask(Ask::Pause, 6);
+    assert_eq!(paused(&mut desk, 6), Some(true));
+}
+
+#[test]
+fn in_a_pause_no_order_is_begun() {
+    let mut desk = Desk::asked(migrated(), 3, |_| {});
+    desk.begin(3);
+    desk.ask(Ask::Pause, 5);
+    let done = with_tasks(&mut desk, 5, 3, Spread::Pooled, &TaskOutcome::Done);
+    assert_eq!(names(&done.events), ["signal_taken", "deployment_paused", "task_ended"]);
+    desk.ask(Ask::Resume, 6);
+    assert!(begins_an_order(&with_tasks(&mut desk, 6, 3, Spread::Pooled, &TaskOutcome::Done).events));
+}
+
+#[test]
+fn what_can_never_run_ends_the_wait_at_once() {
+    let mut desk = Desk::new(tenth(), 3);
+    let runs = desk.runs(3, 0, desk.split(0));
+    let says = |kind| {
+        let side = Some(desk.candidate.clone());
+        let condition = Condition { kind, side, instance: None, words: "no such image".into() };
+        Observed { conditions: vec![condition], ..runs.clone() }
+    };
+    let (waiting, terminal) = (says(ConditionKind::Waiting), says(ConditionKind::Terminal));
+    assert_eq!(names(&desk.look(5, waiting, 0)), ["conditions_changed"]);
+    assert!(names(&desk.look(6, terminal, 0)).contains(&"rollback_started"));
+}
