@@ -146,6 +146,13 @@ mod tests {
     }
 
     #[test]
+    fn mutants_are_asked_for_by_number_or_by_words() {
+        let mutant = read("a way back-up\nfile.rs\n- one\n+ two\n");
+        let asked = ["", "2-3", "4-9", "back-up", "front"].map(|words| is_wanted(words, 3, &mutant));
+        assert_eq!(asked, [true, true, false, true, false]);
+    }
+
+    #[test]
     fn every_mutant_has_its_place() {
         let root = Place::here().root;
         let mutants = all(&root).unwrap();

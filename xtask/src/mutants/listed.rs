@@ -24,6 +24,7 @@ const SOURCES: [&str; 3] = ["deploy-core/src/**", "deploy-fleet/src/moves/**", "
 /// Who tries what a package's own tests miss, the least powerful first.
 const OTHERS: &[(&str, &str)] = &[
     ("deploy-core", "orders"),
+    ("deploy-core", "transcripts"),
     ("deploy-fleet", "limits"),
     ("deploy-fleet", "pitfalls"),
     ("deploy-fleet", "executor"),

@@ -1,0 +1,352 @@
+//! Whole deployments, told event by event: what the machine decides on simulated platforms, as reviewed transcripts.
+//!
+//! Each is a snapshot; a change of what is decided shows in it, and has to be looked at before it is accepted
+//! (`INSTA_UPDATE=always cargo test -p deploy-core --test transcripts`, then `git diff`).
+
+#![allow(clippy::unwrap_used, reason = "a broken test may panic")]
+
+mod told;
+
+use deploy_core::time::after;
+use deploy_core::{Ask, Decision, Name, OnFailure, Release, Request, Verdict};
+use deploy_testkit::sim::{Disturb, Hints, Lack, Mishap, Outside, Profile, Run, Script, Temper, scenario};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const NONE: Value = Value::Null;
+
+/// One run and its releases.
+struct Play {
+    run: Run,
+    releases: Vec<Release>,
+}
+
+impl Play {
+    /// Nothing runs yet.
+    fn new(profile: Profile) -> Self {
+        let mut run = Run::new(11, profile);
+        run.gentle = false;
+        Self { run, releases: Vec::new() }
+    }
+
+    /// Three instances of `v1` serve, and how that came is not told.
+    fn serving(profile: Profile, name: &str) -> Self {
+        Self::after(profile, &web("v1", name, &NONE))
+    }
+
+    /// A release serves.
+    fn after(profile: Profile, first: &Release) -> Self {
+        let mut play = Self::new(profile).deploy(first, Script::default());
+        play.run.history.clear();
+        play
+    }
+
+    fn ill(mut self, release: &Release, temper: Temper) -> Self {
+        self.run.world.give(release, temper).unwrap();
+        self
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Run)) -> Self {
+        change(&mut self.run);
+        self
+    }
+
+    fn deploy(self, release: &Release, script: Script) -> Self {
+        self.request(Request::new(release.clone(), name("production")), script)
+    }
+
+    fn request(mut self, request: Request, script: Script) -> Self {
+        self.releases.push(request.release.clone());
+        self.run.request(request, &script).unwrap();
+        self
+    }
+
+    fn is_told_as(self, name: &str) {
+        let releases: Vec<_> =
+            self.releases.iter().map(|release| self.run.world.profile.own(release).unwrap()).collect();
+        insta::assert_snapshot!(name, told::told(&self.run, &releases));
+    }
+}
+
+fn name(name: &str) -> Name {
+    Name::new(name).unwrap()
+}
+
+fn web(version: &str, strategy: &str, settings: &Value) -> Release {
+    let spec = scenario::web(version, 3, scenario::strategy(strategy, settings.clone())).unwrap();
+    scenario::release(spec).unwrap()
+}
+
+fn three(version: &str, strategy: &str, settings: &Value) -> Release {
+    let spec = scenario::web(version, 2, scenario::strategy(strategy, settings.clone())).unwrap();
+    scenario::release(scenario::with_more(spec, version).unwrap()).unwrap()
+}
+
+/// Nobody tells the engine to look: it looks when it said it would.
+fn alone() -> Script {
+    Script { hints: Hints::Lost, ..Script::default() }
+}
+
+fn asked(seconds: u64, ask: Ask) -> Script {
+    Script { asks: vec![(Duration::from_secs(seconds), ask)], ..alone() }
+}
+
+fn disturbed(stage: usize, disturb: Disturb) -> Script {
+    Script { disturb: Some((stage, disturb)), ..alone() }
+}
+
+fn task(name: &str, undo: &Value) -> Value {
+    json!([{ "name": name, "run": ["do", name], "timeout": "20s", "undo": undo }])
+}
+
+#[test]
+fn every_strategy_brings_in_a_good_release() {
+    for strategy in scenario::STRATEGIES {
+        for (profile, on) in [(Profile::Instant, "instances"), (Profile::Controller, "a controller")] {
+            let settings = json!({ "min_ready": "3s" });
+            let play = Play::serving(profile, strategy).deploy(&web("v2", strategy, &settings), alone());
+            play.is_told_as(&format!("{strategy} comes in on {on}"));
+        }
+    }
+}
+
+#[test]
+fn every_strategy_goes_back_from_a_release_that_is_never_well() {
+    for strategy in scenario::STRATEGIES {
+        for (profile, on) in [(Profile::Instant, "instances"), (Profile::Controller, "a controller")] {
+            let bad = web("v2", strategy, &json!({ "progress_deadline": "60s" }));
+            let play = Play::serving(profile, strategy).ill(&bad, Temper::NeverWell).deploy(&bad, alone());
+            play.is_told_as(&format!("{strategy} goes back on {on}"));
+        }
+    }
+}
+
+#[test]
+fn releases_that_fail_in_other_ways() {
+    let ways = [
+        ("ends at once", Temper::CrashAtStart),
+        ("cannot be started", Temper::Impossible),
+        ("is not well after a while", Temper::SickAfter(Duration::from_secs(12))),
+        ("ends after a while", Temper::CrashAfter(Duration::from_secs(12))),
+        ("flaps", Temper::Flapping(Duration::from_secs(3))),
+    ];
+    for (way, temper) in ways {
+        let bad = web("v2", "canary", &json!({ "progress_deadline": "90s" }));
+        let play = Play::serving(Profile::Instant, "canary").ill(&bad, temper).deploy(&bad, alone());
+        play.is_told_as(&format!("a release that {way}"));
+    }
+}
+
+#[test]
+fn what_a_judge_says() {
+    for (said, verdict) in [
+        ("pass", Verdict::Pass),
+        ("fail", Verdict::Fail("3 % fail".into())),
+        ("nothing", Verdict::Unproven("no requests".into())),
+    ] {
+        let script = Script { outside: Outside { judge: (3, verdict), ..Outside::default() }, ..alone() };
+        let settings = json!({ "judge": { "interval": "5s" }, "progress_deadline": "80s" });
+        let play = Play::serving(Profile::Instant, "canary").deploy(&web("v2", "canary", &settings), script);
+        play.is_told_as(&format!("a judge says {said}"));
+    }
+}
+
+#[test]
+fn what_a_gate_decides() {
+    let decisions = [
+        ("opens", Some((Duration::from_secs(7), Decision::Open))),
+        ("is closed", Some((Duration::from_secs(7), Decision::Closed("not on a friday".into())))),
+        ("never answers", None),
+    ];
+    for (way, gate) in decisions {
+        let script = Script { outside: Outside { gate, ..Outside::default() }, ..alone() };
+        let settings = json!({ "gate": { "name": "look", "deadline": "40s" } });
+        let play = Play::serving(Profile::Instant, "blue_green").deploy(&web("v2", "blue_green", &settings), script);
+        play.is_told_as(&format!("a gate that {way}"));
+    }
+}
+
+#[test]
+fn what_people_ask() {
+    let gated = json!({ "gate": { "name": "look", "deadline": "60s" }, "bake": "20s" });
+    let asks = [
+        ("cancel", Ask::Cancel),
+        ("roll back", Ask::Rollback),
+        ("pause", Ask::Pause),
+        ("resume", Ask::Resume),
+        ("promote", Ask::Promote { to_the_end: false }),
+        ("promote to the end", Ask::Promote { to_the_end: true }),
+        ("approve", Ask::Approve { gate: "look".into() }),
+        ("reject", Ask::Reject { gate: "look".into(), reason: "it looks bad".into() }),
+        ("approve another", Ask::Approve { gate: "luck".into() }),
+    ];
+    for (words, ask) in asks {
+        for (when, seconds) in [("early", 1), ("late", 30)] {
+            let script =
+                Script { outside: Outside { gate: None, ..Outside::default() }, ..asked(seconds, ask.clone()) };
+            let play = Play::serving(Profile::Instant, "rolling").deploy(&web("v2", "rolling", &gated), script);
+            play.is_told_as(&format!("asked {when} to {words}"));
+        }
+    }
+}
+
+#[test]
+fn a_pause_ends_by_a_person_or_by_its_deadline() {
+    let bad = web("v2", "canary", &json!({ "on_deadline": "pause", "progress_deadline": "60s" }));
+    let pause = |release: &Release| Request {
+        pause: Duration::from_secs(120),
+        on_failure: OnFailure::Pause,
+        ..Request::new(release.clone(), name("production"))
+    };
+    let serving = || Play::serving(Profile::Instant, "canary").ill(&bad, Temper::NeverWell);
+    serving().request(pause(&bad), alone()).is_told_as("a pause that nobody ends");
+    let script = Script {
+        asks: vec![(Duration::from_secs(70), Ask::Resume), (Duration::from_secs(150), Ask::Rollback)],
+        ..alone()
+    };
+    serving().request(pause(&bad), script).is_told_as("a pause that is resumed and then rolled back");
+}
+
+#[test]
+fn tasks_before_between_and_after() {
+    let undo = json!({ "run": ["undo"] });
+    let all = |timeout: &str, undo: &Value| {
+        let mut settings = json!({
+            "before": task("backup", &json!("keep")),
+            "between": task("migrate", undo),
+            "after": task("smoke", &json!("keep")),
+        });
+        settings["progress_deadline"] = json!(timeout);
+        settings
+    };
+    let serving = || Play::serving(Profile::Instant, "recreate");
+    serving().deploy(&web("v2", "recreate", &all("3m", &undo)), alone()).is_told_as("tasks that are done");
+    let failing = |run: &mut Run| run.world.failing_tasks = 100;
+    serving().with(failing).deploy(&web("v2", "recreate", &all("3m", &undo)), alone()).is_told_as("a task that fails");
+    let bad = web("v2", "recreate", &all("2m", &undo));
+    serving().ill(&bad, Temper::NeverWell).deploy(&bad, alone()).is_told_as("a task that is undone");
+    let forbidden = web("v2", "recreate", &all("2m", &json!({ "forbidden": "the data has moved" })));
+    serving().ill(&forbidden, Temper::NeverWell).deploy(&forbidden, alone()).is_told_as("a task that cannot be undone");
+    let script = asked(9, Ask::Rollback);
+    serving().deploy(&web("v2", "recreate", &all("3m", &undo)), script).is_told_as("a task that still runs");
+}
+
+#[test]
+fn engines_that_die() {
+    for (words, disturb) in [("is killed", Disturb::Kill), ("is started again", Disturb::Restart)] {
+        for strategy in ["canary", "recreate"] {
+            let settings = json!({ "min_ready": "3s", "judge": { "interval": "5s" } });
+            let script = disturbed(1, disturb.clone());
+            let play = Play::serving(Profile::Instant, strategy).deploy(&web("v2", strategy, &settings), script);
+            play.is_told_as(&format!("an engine that {words} in {strategy}"));
+        }
+    }
+    let script = disturbed(0, Disturb::TakeOver);
+    let play = Play::serving(Profile::CheckedFence, "rolling").deploy(&web("v2", "rolling", &NONE), script);
+    play.is_told_as("an engine whose calls are under way");
+}
+
+#[test]
+fn platforms_that_cannot_be_reached() {
+    for profile in [Profile::Fleet, Profile::Controller] {
+        for (words, seconds) in [("a while", 20), ("too long", 2_000)] {
+            let away = |run: &mut Run| {
+                let span = |from: u64, to: u64| {
+                    (after(run.world.now, Duration::from_secs(from)), after(run.world.now, Duration::from_secs(to)))
+                };
+                let (from, to) = span(4, 4 + seconds);
+                match run.world.hosts.keys().next().cloned() {
+                    Some(host) => run.world.faults.cuts.push((host, from, to)),
+                    None => run.world.faults.outages.push((from, to)),
+                }
+            };
+            let settings = json!({ "max_failed": 1, "progress_deadline": "4m" });
+            let play = Play::serving(profile, "rolling").with(away).deploy(&web("v2", "rolling", &settings), alone());
+            play.is_told_as(&format!("{profile:?} that cannot be reached for {words}"));
+        }
+    }
+    let busy = |run: &mut Run| {
+        run.world.faults.throttled.push((run.world.now, after(run.world.now, Duration::from_secs(30))));
+    };
+    let play = Play::serving(Profile::Instant, "rolling").with(busy).deploy(&web("v2", "rolling", &NONE), alone());
+    play.is_told_as("a platform that asks for fewer calls");
+}
+
+#[test]
+fn what_befalls_what_serves() {
+    let long = Duration::from_secs(300);
+    let mishaps = [
+        ("one ends", Mishap::CrashOne),
+        ("one is unwell for 8 s", Mishap::SickenOne(Duration::from_secs(8))),
+        ("one is unwell for long", Mishap::SickenOne(long)),
+        ("a side is unwell for long", Mishap::SickenSide(long)),
+        ("a side ends", Mishap::CrashSide),
+    ];
+    for (words, mishap) in mishaps {
+        for (when, seconds) in [("early", 3), ("late", 25)] {
+            let befall = |run: &mut Run| {
+                run.mishaps = vec![(after(run.world.now, Duration::from_secs(seconds)), mishap)];
+            };
+            let next = web("v2", "blue_green", &json!({ "progress_deadline": "90s", "bake": "20s" }));
+            Play::serving(Profile::Instant, "blue_green")
+                .with(befall)
+                .deploy(&next, alone())
+                .is_told_as(&format!("{words} {when}"));
+        }
+    }
+}
+
+#[test]
+fn nobody_can_go_back_to_what_is_dead() {
+    let bad = web("v2", "blue_green", &json!({ "progress_deadline": "60s" }));
+    let befall = |run: &mut Run| {
+        run.mishaps =
+            vec![(after(run.world.now, Duration::from_secs(20)), Mishap::SickenSide(Duration::from_secs(900)))];
+    };
+    let play = Play::serving(Profile::Instant, "blue_green").with(befall).ill(&bad, Temper::NeverWell);
+    play.deploy(&bad, alone()).is_told_as("neither side is well");
+}
+
+#[test]
+fn several_workloads_go_together() {
+    let first = three("v1", "rolling", &NONE);
+    let serving = || Play::after(Profile::Instant, &first);
+    serving().deploy(&three("v2", "rolling", &NONE), alone()).is_told_as("three workloads come in");
+    let bad = three("v2", "rolling", &json!({ "progress_deadline": "60s" }));
+    serving().ill(&bad, Temper::NeverWell).deploy(&bad, alone()).is_told_as("three workloads go back");
+    serving().deploy(&web("v2", "rolling", &NONE), alone()).is_told_as("two workloads are removed");
+    let both = Play::serving(Profile::Instant, "rolling").deploy(&three("v2", "rolling", &NONE), alone());
+    both.is_told_as("two workloads are added");
+}
+
+#[test]
+fn first_deployments() {
+    let first = web("v1", "rolling", &json!({ "progress_deadline": "60s" }));
+    Play::new(Profile::Instant).deploy(&first, alone()).is_told_as("a first deployment");
+    Play::new(Profile::Instant)
+        .ill(&first, Temper::NeverWell)
+        .deploy(&first, alone())
+        .is_told_as("a first deployment that fails");
+    let again = Play::serving(Profile::Instant, "rolling").deploy(&web("v1", "rolling", &NONE), alone());
+    again.is_told_as("the same release again");
+    let lack = |run: &mut Run| _ = run.world.lacks.insert(Lack::Split);
+    let refused = Play::serving(Profile::Instant, "canary").with(lack).deploy(&web("v2", "canary", &NONE), alone());
+    refused.is_told_as("a plan that is refused");
+}
+
+#[test]
+fn counts_that_are_not_ours() {
+    let scaled = |run: &mut Run| {
+        let site = run.world.site(&scenario::track("web").unwrap());
+        site.control.as_mut().unwrap().scaler = Some((4, 6));
+    };
+    let play = Play::serving(Profile::Controller, "canary").with(scaled);
+    play.deploy(&web("v2", "canary", &NONE), alone()).is_told_as("an autoscaler that wants more");
+    let none = Play::serving(Profile::ScaleToZero, "canary").deploy(&web("v2", "canary", &NONE), alone());
+    none.is_told_as("a count that is the platform's own");
+    let mut spec = scenario::web("v2", 1, scenario::strategy("recreate", NONE)).unwrap();
+    spec.workloads.get_mut("web").unwrap().exclusive = Some(true);
+    let next = scenario::release(spec.clone()).unwrap();
+    let first = scenario::release(spec.version("v1")).unwrap();
+    Play::after(Profile::Instant, &first).deploy(&next, alone()).is_told_as("only one may be there at a time");
+}
