@@ -100,7 +100,8 @@ impl Program {
     }
 }
 
-/// Builds them as all tests are built: what the copy depends on is there already.
+/// Builds them as all tests are built, in a folder of their own: cargo would take what it made of the copy for made of the
+/// sources, and would not see that these have changed.
 fn built(place: &Place, report: &mut Report, tree: &Path) -> Vec<Program> {
     let mut build = cargo("test");
     build.args(["--no-run", "--message-format", "json", "--manifest-path"]).arg(tree.join("Cargo.toml"));
@@ -108,7 +109,7 @@ fn built(place: &Place, report: &mut Report, tree: &Path) -> Vec<Program> {
     for test in tests {
         build.args(["--test", test]);
     }
-    build.env("CARGO_TARGET_DIR", &place.target);
+    build.env("CARGO_TARGET_DIR", place.target.join("mutants/build"));
     let ended = report.check(place, "the tests with all mutants, built", &mut build, BUILD);
     let program = |(package, test): &(&str, &str)| {
         let source = format!("{package}/tests/{test}");
