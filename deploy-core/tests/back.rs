@@ -5,10 +5,10 @@
 mod support;
 
 use deploy_core::machine::{Captured, Effect, order};
-use deploy_core::{Ask, Health, InstanceState, Observed, Running, Spread, Stages, TaskOutcome, What};
+use deploy_core::{Ask, Health, Spread, Stages, TaskOutcome};
 use std::collections::BTreeSet;
-use support::desk::{Desk, all_well, begins_an_order, folds, migrated, names, replaced, tenth};
-use support::{at, name, observed, release, spec, track};
+use support::desk::{Desk, all_well, begins_an_order, cut_off, folds, migrated, names, replaced, tenth};
+use support::{at, observed, release, spec, track};
 
 /// So many of stable and of the candidate are well, and all tasks stand like this. The names of what is noted.
 fn look(desk: &mut Desk, second: i64, [stable, candidate]: [u32; 2], outcome: &TaskOutcome) -> Vec<&'static str> {
@@ -45,16 +45,10 @@ fn what_differs_in_nothing_from_what_ran_has_no_way_back() {
 fn a_stable_that_cannot_be_told_is_gone_back_to() {
     let mut desk = Desk::new(tenth(), 3);
     let mut runs = desk.runs(3, 1, desk.split(0));
-    unreachable(&mut runs, &desk.stable);
+    cut_off(&mut runs, &desk.stable, 3);
     desk.look(5, runs.clone(), 0);
     let late = desk.look(700, runs, 0);
     assert!(names(&late).contains(&"rollback_started"), "{late:?}");
-}
-
-fn unreachable(runs: &mut Observed, side: &deploy_core::Side) {
-    if let Some(Running::Instances(instances)) = runs.sides.get_mut(side) {
-        instances.iter_mut().for_each(|instance| instance.state = InstanceState::Unknown);
-    }
 }
 
 #[test]

@@ -307,6 +307,27 @@ fn an_exclusive_workload_can_be_removed_and_rid_of_what_was_left() {
 }
 
 #[test]
+fn an_exclusive_workload_has_one_writer_at_a_time() {
+    let (old, new) = (release(one_writer("v1")), release(one_writer("v2")));
+    let runs = [("web", observed(&[(&side_of(&old, "web"), 1)], Spread::Pooled))];
+    let step = |desired| Step::to(desired).budget(deploy_core::Workload::exclusive_budget());
+    let beside = Desired::both(Count::ALL, Count::ALL).split(Split::candidate());
+    let stages = Stages::new().then(step(beside)).after_commit(step(Desired::candidate(Count::ALL)));
+    let refused = planned(&new, &[&old], stages, &Capabilities::all(), &runs).unwrap_err();
+    assert!(refused.message().starts_with("an exclusive workload would have two writers"), "{refused}");
+}
+
+#[test]
+fn a_plan_whose_whole_way_has_less_time_than_its_stages_is_refused() {
+    let mut plan = changed(rolling(), &Capabilities::all()).unwrap();
+    plan.deadline = Step::DEADLINE;
+    plan.verify().unwrap();
+    plan.deadline -= Duration::from_secs(1);
+    let refused = plan.verify().unwrap_err();
+    assert_eq!(refused.message(), "the whole way has 9m 59s, its stages need up to 10m: allow more");
+}
+
+#[test]
 fn nothing_of_an_exclusive_workload_is_written_off_on_any_way() {
     let (old, new) = (release(one_writer("v1")), release(one_writer("v2")));
     let runs = || [("web", observed(&[(&side_of(&old, "web"), 1)], Spread::Pooled))];

@@ -4,11 +4,13 @@
 
 mod support;
 
-use deploy_core::machine::{Effect, order};
-use deploy_core::{Amount, Budget, Count, Desired, Folded, Health, OrderKind, Spread, Stage, Stages, Step, Token};
+use deploy_core::machine::{Effect, TrackSeen, order};
+use deploy_core::{
+    Amount, Budget, Count, Desired, Folded, Health, InstanceState, OrderKind, Spread, Stage, Stages, Step, Token,
+};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use support::desk::{Desk, all_well, folds, replaced, settled, tenth};
+use support::desk::{Desk, all_well, change, folds, replaced, settled, tenth};
 use support::{at, observed, release, side_of, spec, track};
 
 #[test]
@@ -40,6 +42,52 @@ fn who_is_healthy_is_ready_after_the_min_ready_time_and_not_before() {
         assert!(!settled(&desk.look(second, runs.clone(), 20), OrderKind::InPlace), "{second}");
     }
     assert!(settled(&desk.look(30, runs, 20), OrderKind::InPlace));
+}
+
+#[test]
+fn ready_is_who_this_engine_sees_to_be_healthy_and_in_the_routers_set() {
+    let folds = |seen: &mut TrackSeen, health, fresh| {
+        seen.health.values_mut().take(1).for_each(|one| (one.health, one.fresh) = (health, fresh));
+    };
+    for lacks in ["a look of this engine", "health", "the router"] {
+        let mut desk = Desk::new(Stages::new().then(replaced()), 3);
+        let mut runs = desk.runs(0, 3, Spread::Pooled);
+        let well = all_well(runs.clone(), 0);
+        change(&mut runs, &desk.candidate, 1, |one| one.admitted = lacks != "the router");
+        let mut seen = all_well(runs, 0);
+        match lacks {
+            "health" => folds(&mut seen, Health::Unknown, true),
+            "a look of this engine" => folds(&mut seen, Health::Healthy, false),
+            _ => {}
+        }
+        assert!(!settled(&desk.look_at(5, seen).events, OrderKind::InPlace), "one lacks {lacks}");
+        assert!(settled(&desk.look_at(6, well).events, OrderKind::InPlace));
+    }
+}
+
+#[test]
+fn of_those_that_fail_no_more_than_max_failed_are_written_off() {
+    let budget = Budget { max_failed: Amount::Number(1), ..Budget::default() };
+    let stage = Stage::from(Step::to(Desired::pooled(Count::ALL)).budget(budget));
+    let mut desk = Desk::new(Stages::new().then(stage), 3);
+    let mut failing = |second, count| {
+        let mut seen = all_well(desk.runs(0, 3, Spread::Pooled), 0);
+        let ill = Folded { health: Health::Unhealthy, since: at(4), fresh: true };
+        seen.health.values_mut().take(count).for_each(|one| *one = ill);
+        settled(&desk.look_at(second, seen).events, OrderKind::InPlace)
+    };
+    assert!(!failing(5, 2));
+    assert!(failing(6, 1));
+}
+
+#[test]
+fn an_order_is_not_settled_while_somebody_still_stops() {
+    let mut desk = Desk::new(Stages::new().then(replaced()), 3);
+    let mut stopping = desk.runs(1, 3, Spread::Pooled);
+    change(&mut stopping, &desk.stable, 1, |one| one.state = InstanceState::Terminating);
+    assert!(!settled(&desk.look(5, stopping, 0), OrderKind::InPlace));
+    let gone = desk.runs(0, 3, Spread::Pooled);
+    assert!(settled(&desk.look(6, gone, 0), OrderKind::InPlace));
 }
 
 #[test]

@@ -4,15 +4,14 @@
 
 mod support;
 
-use deploy_core::machine::{Effect, Judgement, Next, TrackSeen};
+use deploy_core::machine::{Claim, Effect, Judgement, Next, TrackSeen};
 use deploy_core::{
-    Ask, Condition, ConditionKind, Desired, GateSpec, Health, InstanceState, JudgeSpec, Observed, Running, Spread,
-    Stage, Stages, Step, Task, TaskAct, TaskKind, TaskOutcome, Verdict,
+    Ask, Condition, ConditionKind, Desired, GateSpec, Health, JudgeSpec, Observed, Spread, Stage, Stages, Step, Task,
+    TaskAct, TaskKind, TaskOutcome, Verdict,
 };
-use std::sync::Arc;
 use std::time::Duration;
-use support::desk::{Desk, all_well, begins_an_order, committed, folds, migrated, names, replaced, tenth};
-use support::{name, observed, release, spec};
+use support::desk::{Desk, all_well, begins_an_order, committed, cut_off, folds, migrated, names, replaced, tenth};
+use support::{at, name, observed, release, spec};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -69,6 +68,26 @@ fn a_stage_passes_when_its_bake_is_over_and_not_before() {
 }
 
 #[test]
+fn a_gap_between_engines_earns_nothing_of_the_bake() {
+    let (mut desk, up) = up(replaced().bake(SECOND * 60));
+    desk.seen.lease = Claim { epoch: 2, renewed_before: Some(at(40)) };
+    assert_eq!(names(&desk.look(100, up.clone(), 0)), ["engine_claimed", "token_read", "platform_fenced"]);
+    assert!(desk.look(129, up.clone(), 0).is_empty());
+    assert!(names(&desk.look(130, up, 0)).contains(&"stage_passed"));
+}
+
+#[test]
+fn a_pause_earns_nothing_of_the_bake() {
+    let (mut desk, up) = up(replaced().bake(SECOND * 60));
+    desk.ask(Ask::Pause, 30);
+    desk.look(30, up.clone(), 0);
+    desk.ask(Ask::Resume, 100);
+    assert_eq!(names(&desk.look(100, up.clone(), 0)), ["signal_taken", "deployment_resumed"]);
+    assert!(desk.look(139, up.clone(), 0).is_empty());
+    assert!(names(&desk.look(140, up, 0)).contains(&"stage_passed"));
+}
+
+#[test]
 fn what_falls_out_of_settled_in_its_bake_settles_again() {
     let (mut desk, up) = up(replaced().bake(SECOND * 60));
     let fewer = desk.runs(0, 2, Spread::Pooled);
@@ -76,6 +95,20 @@ fn what_falls_out_of_settled_in_its_bake_settles_again() {
     assert_eq!(names(&desk.look(30, up.clone(), 0)).last(), Some(&"service_settled"));
     assert!(desk.look(79, up.clone(), 0).is_empty(), "ten seconds were earned, and none in between");
     assert!(names(&desk.look(80, up, 0)).contains(&"stage_passed"));
+}
+
+#[test]
+fn no_stage_begins_before_all_that_serve_were_looked_at_or_long_enough_was_waited_for_them() {
+    let runs = |desk: &Desk| all_well(observed(&[(&desk.stable, 3)], Spread::Pooled), 0);
+    for (second, looked_at) in [(20, true), (31, false)] {
+        let mut desk = Desk::asked(tenth(), 3, |_| {});
+        let mut unseen = runs(&desk);
+        unseen.health.values_mut().take(1).for_each(|folded| folded.fresh = false);
+        assert!(!begins_an_order(&desk.look_at(1, unseen.clone()).events));
+        assert!(!begins_an_order(&desk.look_at(19, unseen.clone()).events));
+        let seen = if looked_at { runs(&desk) } else { unseen };
+        assert!(begins_an_order(&desk.look_at(second, seen).events), "{looked_at}");
+    }
 }
 
 #[test]
@@ -96,8 +129,7 @@ fn nobody_is_cut_off_to_serve_nobody_while_somebody_cannot_be_reached() {
     let mut desk = Desk::asked(Stages::new().then(dark).then(replaced()), 3, |_| {});
     let reached = observed(&[(&desk.stable, 3)], Spread::Pooled);
     let mut cut = reached.clone();
-    let Some(Running::Instances(instances)) = cut.sides.get_mut(&desk.stable) else { unreachable!() };
-    instances[0].state = InstanceState::Unknown;
+    cut_off(&mut cut, &desk.stable, 1);
     let events = desk.look(1, cut, 0);
     assert!(names(&events).contains(&"service_updating") && !begins_an_order(&events), "{events:?}");
     assert!(begins_an_order(&desk.look(2, reached, 0)));

@@ -5,8 +5,9 @@
 use super::{at, name, observed, planned, release, side_of, spec, track};
 use deploy_core::machine::{Claim, Next, Seen, TrackSeen, reconcile};
 use deploy_core::{
-    Actor, Ask, Capabilities, Count, DeploymentId, Desired, Event, Folded, Health, Observed, OrderKind, Record,
-    Release, Request, Side, Signal, Split, Spread, Stage, Stages, Step, Task, TaskKind, Token, TrackState, Undo, What,
+    Actor, Ask, Capabilities, Count, DeploymentId, Desired, Event, Folded, Health, Instance, InstanceState, Observed,
+    OrderKind, Record, Release, Request, Running, Side, Signal, Split, Spread, Stage, Stages, Step, Task, TaskKind,
+    Token, TrackState, Undo, What,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +93,7 @@ impl Desk {
 /// A platform on which all works, and everybody is healthy since a second.
 pub fn all_well(runs: Observed, since: i64) -> TrackSeen {
     let well = Folded { health: Health::Healthy, since: at(since), fresh: true };
-    let token = if runs.token == Token::default() { Token::new(1, 1_000) } else { runs.token };
+    let token = if runs.token == Token::default() { Token::new(1_000, 0) } else { runs.token };
     TrackSeen {
         newest: Some(Token::default()),
         fenced: true,
@@ -109,6 +110,18 @@ pub fn folds(seen: &mut TrackSeen, side: &Side, health: Health, since: i64) {
     for instance in runs.instances().filter(|instance| instance.side == *side) {
         seen.health.insert(instance.id.clone(), Folded { health, since: at(since), fresh: true });
     }
+}
+
+/// Changes the first so many of a side.
+pub fn change(runs: &mut Observed, side: &Side, count: usize, change: impl Fn(&mut Instance)) {
+    if let Some(Running::Instances(instances)) = runs.sides.get_mut(side) {
+        instances.iter_mut().take(count).for_each(change);
+    }
+}
+
+/// So many of a side cannot be reached.
+pub fn cut_off(runs: &mut Observed, side: &Side, count: usize) {
+    change(runs, side, count, |instance| instance.state = InstanceState::Unknown);
 }
 
 /// A tenth of the requests to one of the candidate.
