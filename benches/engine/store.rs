@@ -108,7 +108,7 @@ impl Ours {
         let instance = &self.scene.instances[number % self.scene.instances.len()];
         let since = time::after(self.scene.now, Duration::from_millis(number as u64));
         let folded = Some(Folded { health: Health::Healthy, since, fresh: true });
-        let (instance, side) = (instance.id.clone(), instance.side.clone());
+        let (instance, side) = (instance.id.clone(), Some(instance.side.clone()));
         What::HealthChanged { track: self.scene.track.clone(), instance, side, folded }
     }
 

@@ -75,8 +75,8 @@ pub enum What {
     StagePassed { track: TrackRef, index: usize },
     /// All stages of a track, or all steps of its way back, have passed.
     TrackDone { track: TrackRef },
-    /// Folded health changed. `None`: the instance is gone.
-    HealthChanged { track: TrackRef, instance: InstanceId, side: Side, folded: Option<Folded> },
+    /// Folded health changed. No side and no health: the instance is gone.
+    HealthChanged { track: TrackRef, instance: InstanceId, side: Option<Side>, folded: Option<Folded> },
     /// An instance ended by itself; the last lines of what it said.
     InstanceEnded {
         track: TrackRef,

@@ -30,7 +30,7 @@ fn seen(instance: &str, ended: Option<Exit>) -> What {
         Some(exit) => What::InstanceEnded { track, instance, side, slot: "s".into(), exit, log: Vec::new() },
         None => {
             let folded = Some(Folded { health: Health::Healthy, since: at(1), fresh: true });
-            What::HealthChanged { track, instance, side, folded }
+            What::HealthChanged { track, instance, side: Some(side), folded }
         }
     }
 }

@@ -96,7 +96,7 @@ async fn instances_can_be_asked_for() {
     let health = |instance: &str, folded| What::HealthChanged {
         track: track.clone(),
         instance: InstanceId::new(instance),
-        side: side.clone(),
+        side: Some(side.clone()),
         folded,
     };
     let healthy = Some(Folded { health: Health::Healthy, since: at(1), fresh: true });

@@ -36,7 +36,7 @@ impl<'a> Sight<'a> {
             standing += usize::from(known.is_some());
             notes.extend(entry.folded.filter(|folded| self.is_new(entry, known, folded)).map(|folded| {
                 let folded = Some(Folded { fresh: false, ..folded });
-                let (instance, side) = (entry.instance.id.clone(), entry.instance.side.clone());
+                let (instance, side) = (entry.instance.id.clone(), Some(entry.instance.side.clone()));
                 What::HealthChanged { track: self.name.clone(), instance, side, folded }
             }));
         }
@@ -60,12 +60,9 @@ impl<'a> Sight<'a> {
     fn gone(self) -> impl Iterator<Item = What> {
         let standing: BTreeSet<&InstanceId> = self.roll.entries().map(|entry| &entry.instance.id).collect();
         let gone = self.state.health.keys().filter(move |id| !standing.contains(id));
-        let side = self.planned.parties().next().map(|party| &party.side);
-        side.into_iter().flat_map(move |side| {
-            gone.clone().map(move |id| {
-                let (track, instance) = (self.name.clone(), id.clone());
-                What::HealthChanged { track, instance, side: side.clone(), folded: None }
-            })
+        gone.map(move |id| {
+            let (track, instance) = (self.name.clone(), id.clone());
+            What::HealthChanged { track, instance, side: None, folded: None }
         })
     }
 

@@ -255,9 +255,9 @@ fn platforms_that_cannot_be_reached() {
                     (after(run.world.now, Duration::from_secs(from)), after(run.world.now, Duration::from_secs(to)))
                 };
                 let (from, to) = span(4, 4 + seconds);
-                match run.world.hosts.keys().next().cloned() {
-                    Some(host) => run.world.faults.cuts.push((host, from, to)),
-                    None => run.world.faults.outages.push((from, to)),
+                match profile {
+                    Profile::Fleet => run.world.faults.cuts.push(("host-0".into(), from, to)),
+                    _ => run.world.faults.outages.push((from, to)),
                 }
             };
             let settings = json!({ "max_failed": 1, "progress_deadline": "4m" });
