@@ -1,6 +1,7 @@
 //! The copy of the sources that mutants are built into.
 
 use crate::place::Place;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -37,10 +38,11 @@ impl<I: Iterator> Iterator for Either<'_, I> {
 }
 "#;
 
-/// Copies what git knows of, but what is left to somebody else, and puts the switch into the core.
+/// Copies what git knows of, and nothing else, but what is left to somebody else, and puts the switch into the core.
 pub(super) fn copy(place: &Place, tree: &Path, left: impl Fn(&str) -> bool) -> io::Result<()> {
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(&place.root).output()?;
     let names = String::from_utf8_lossy(&listed.stdout).into_owned();
+    forget(tree, Path::new(""), &names.split('\0').map(Path::new).collect())?;
     for name in names.split('\0').filter(|name| !name.is_empty() && *name != LIBRARY && !left(name)) {
         match fs::read(place.root.join(name)) {
             Ok(bytes) => put(&tree.join(name), &bytes)?,
@@ -50,6 +52,22 @@ pub(super) fn copy(place: &Place, tree: &Path, left: impl Fn(&str) -> bool) -> i
     }
     let library = fs::read_to_string(place.root.join(LIBRARY))?;
     put(&tree.join(LIBRARY), format!("#![allow(warnings)] {library}{SWITCH}").as_bytes())
+}
+
+/// Removes the files of a folder that are in the sources no more. What was built stays.
+fn forget(tree: &Path, folder: &Path, names: &BTreeSet<&Path>) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(tree.join(folder)) else { return Ok(()) };
+    for entry in entries.collect::<io::Result<Vec<_>>>()? {
+        let name = folder.join(entry.file_name());
+        if !entry.file_type()?.is_dir() {
+            if !names.contains(&*name) {
+                fs::remove_file(tree.join(name))?;
+            }
+        } else if name != Path::new("target") {
+            forget(tree, &name, names)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes what differs, so that nothing is built again without need.
