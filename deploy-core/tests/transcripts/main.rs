@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
+mod asked;
 mod told;
 
 use deploy_core::time::after;
@@ -167,30 +168,6 @@ fn what_a_gate_decides() {
 }
 
 #[test]
-fn what_people_ask() {
-    let gated = json!({ "gate": { "name": "look", "deadline": "60s" }, "bake": "20s" });
-    let asks = [
-        ("cancel", Ask::Cancel),
-        ("roll back", Ask::Rollback),
-        ("pause", Ask::Pause),
-        ("resume", Ask::Resume),
-        ("promote", Ask::Promote { to_the_end: false }),
-        ("promote to the end", Ask::Promote { to_the_end: true }),
-        ("approve", Ask::Approve { gate: "look".into() }),
-        ("reject", Ask::Reject { gate: "look".into(), reason: "it looks bad".into() }),
-        ("approve another", Ask::Approve { gate: "luck".into() }),
-    ];
-    for (words, ask) in asks {
-        for (when, seconds) in [("early", 1), ("late", 30)] {
-            let script =
-                Script { outside: Outside { gate: None, ..Outside::default() }, ..asked(seconds, ask.clone()) };
-            let play = Play::serving(Profile::Instant, "rolling").deploy(&web("v2", "rolling", &gated), script);
-            play.is_told_as(&format!("asked {when} to {words}"));
-        }
-    }
-}
-
-#[test]
 fn a_pause_ends_by_a_person_or_by_its_deadline() {
     let bad = web("v2", "canary", &json!({ "on_deadline": "pause", "progress_deadline": "60s" }));
     let pause = |release: &Release| Request {
@@ -305,6 +282,24 @@ fn nobody_can_go_back_to_what_is_dead() {
     };
     let play = Play::serving(Profile::Instant, "blue_green").with(befall).ill(&bad, Temper::NeverWell);
     play.deploy(&bad, alone()).is_told_as("neither side is well");
+}
+
+/// All of `v1` are unwell from the beginning on.
+fn stable_dies(run: &mut Run) {
+    let long = Duration::from_secs(3_600);
+    run.mishaps = vec![(after(run.world.now, Duration::from_millis(150)), Mishap::SickenSide(long))];
+}
+
+#[test]
+fn nobody_goes_back_to_what_is_dead_unless_a_person_says_so() {
+    let gate = |decision| Script { outside: Outside { gate: decision, ..Outside::default() }, ..alone() };
+    let closed = gate(Some((Duration::from_secs(5), Decision::Closed("it looks bad".into()))));
+    let asked = Script { outside: gate(None).outside, ..asked(40, Ask::Rollback) };
+    let settings = json!({ "gate": { "name": "look", "deadline": "10m" } });
+    for (words, script) in [("a gate is closed", closed), ("a person goes back", asked)] {
+        let play = Play::serving(Profile::Instant, "canary").with(stable_dies);
+        play.deploy(&web("v2", "canary", &settings), script).is_told_as(&format!("stable is dead and {words}"));
+    }
 }
 
 #[test]

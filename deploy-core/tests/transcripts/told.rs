@@ -24,10 +24,11 @@ pub fn told(run: &Run, releases: &[Release]) -> String {
 fn lines(record: &Record, events: &[Event]) -> String {
     let begun = record.created;
     let (mut text, mut awaited) = (String::new(), Vec::new());
-    for (at, event) in events.iter().enumerate() {
+    let mut so_far = Record::fold(&record.id, events.iter().take(1).cloned()).unwrap();
+    for event in events {
         let _ = writeln!(text, "{:>9} {}", since(begun, event.at), words(event, begun));
-        let so_far = Record::fold(&record.id, events[..=at].iter().cloned());
-        let now: Vec<_> = so_far.iter().flat_map(Record::waiting).collect();
+        so_far.apply(event);
+        let now = so_far.waiting();
         let news = now.iter().filter(|waiting| !awaited.iter().any(|earlier| is_same(waiting, earlier)));
         news.for_each(|waiting| _ = writeln!(text, "{:>9} | {}", "", waiting.at(event.at)));
         awaited = now;
@@ -68,7 +69,7 @@ fn since(begun: Timestamp, at: Timestamp) -> String {
     if at < begun { "before".into() } else { format!("+{:.3}", time::between(begun, at).as_secs_f64()) }
 }
 
-fn named(text: &str, releases: &[Release]) -> String {
+pub fn named(text: &str, releases: &[Release]) -> String {
     let mut names = BTreeMap::new();
     for release in releases {
         for workload in ["web", "worker", "api"] {
