@@ -345,3 +345,64 @@ fn counts_that_are_not_ours() {
     let first = scenario::release(spec.version("v1")).unwrap();
     Play::after(Profile::Instant, &first).deploy(&next, alone()).is_told_as("only one may be there at a time");
 }
+
+#[test]
+fn what_is_tried_again_is_not_tried_for_ever() {
+    let full = |run: &mut Run| {
+        let until = after(run.world.now, Duration::from_secs(2_000));
+        let hosts: Vec<_> = run.world.hosts.keys().cloned().collect();
+        run.world.faults.full = hosts.into_iter().map(|host| (host, run.world.now, until)).collect();
+    };
+    let long = json!({ "progress_deadline": "1h" });
+    let play = Play::serving(Profile::Fleet, "blue_green").with(full);
+    play.deploy(&web("v2", "blue_green", &long), alone()).is_told_as("hosts that are full for long");
+    let play = Play::serving(Profile::Instant, "canary").with(|run| {
+        run.world
+            .faults
+            .outages
+            .push((after(run.world.now, Duration::from_secs(8)), after(run.world.now, Duration::from_secs(2_000))));
+    });
+    play.deploy(&web("v2", "canary", &long), alone()).is_told_as("an outage that is longer than anybody tries");
+}
+
+#[test]
+fn a_failure_that_waits_for_a_person() {
+    for (words, temper) in [("ends at once", Temper::CrashAtStart), ("cannot be started", Temper::Impossible)] {
+        let bad = web("v2", "rolling", &json!({ "progress_deadline": "90s" }));
+        let request = Request {
+            on_failure: OnFailure::Pause,
+            pause: Duration::from_secs(60),
+            crash_limit: 2,
+            ..Request::new(bad.clone(), name("production"))
+        };
+        let play = Play::serving(Profile::Controller, "rolling").ill(&bad, temper);
+        play.request(request, alone()).is_told_as(&format!("a pause for a release that {words}"));
+    }
+}
+
+#[test]
+fn what_was_added_goes_again() {
+    let bad = three("v2", "canary", &json!({ "progress_deadline": "40s" }));
+    for (profile, on) in [(Profile::Instant, "instances"), (Profile::Controller, "a controller")] {
+        let play = Play::serving(profile, "canary").ill(&bad, Temper::NeverWell);
+        play.deploy(&bad, alone()).is_told_as(&format!("two added workloads go again on {on}"));
+    }
+}
+
+#[test]
+fn nobody_is_routed_to_a_worker() {
+    let worker = |version: &str, strategy: &str, settings: Value| {
+        let mut spec = scenario::web(version, 2, scenario::strategy(strategy, settings)).unwrap();
+        let web = spec.workloads.get_mut("web").unwrap();
+        web.ports.clear();
+        web.routed = Some(false);
+        scenario::release(spec).unwrap()
+    };
+    for strategy in ["rolling", "recreate"] {
+        let play = || Play::after(Profile::Instant, &worker("v1", strategy, NONE));
+        play().deploy(&worker("v2", strategy, NONE), alone()).is_told_as(&format!("a worker comes in by {strategy}"));
+        let bad = worker("v2", strategy, json!({ "progress_deadline": "40s" }));
+        let play = play().ill(&bad, Temper::NeverWell);
+        play.deploy(&bad, alone()).is_told_as(&format!("a worker goes back by {strategy}"));
+    }
+}

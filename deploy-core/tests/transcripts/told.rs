@@ -26,11 +26,12 @@ fn lines(record: &Record, events: &[Event]) -> String {
     let (mut text, mut awaited) = (String::new(), Vec::new());
     let mut so_far = Record::fold(&record.id, events.iter().take(1).cloned()).unwrap();
     for event in events {
-        let _ = writeln!(text, "{:>9} {}", since(begun, event.at), words(event, begun));
         so_far.apply(event);
+        let at = since(begun, event.at);
+        let _ = writeln!(text, "{at:>9} {:>3}% {}", so_far.progress, words(event, begun));
         let now = so_far.waiting();
         let news = now.iter().filter(|waiting| !awaited.iter().any(|earlier| is_same(waiting, earlier)));
-        news.for_each(|waiting| _ = writeln!(text, "{:>9} | {}", "", waiting.at(event.at)));
+        news.for_each(|waiting| _ = writeln!(text, "{:>14} | {}", "", waiting.at(event.at)));
         awaited = now;
     }
     text
