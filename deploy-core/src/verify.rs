@@ -273,7 +273,7 @@ impl Checked<'_> {
         if !self.track.exclusive {
             return Ok(());
         }
-        let two = lines.iter().any(|line| line.from + line.to > 1 || (line.from > 0 && line.to > 0));
+        let two = lines.iter().any(|line| line.from + line.to > 1);
         if two {
             return Err(Error::invalid(
                 "an exclusive workload would have two writers: use recreate, or rolling without surge",
