@@ -6,10 +6,15 @@
 //! pooled: +old -old(2) new(young) -> ...
 //! ```
 //!
-//! The router spreads requests over all alike. `+` is in its set; `-` was just taken out, with so many requests in flight
-//! (`?`: nobody knows), since long enough for its drain time to be `over`; the others it does not know. They are well for
-//! an hour, or only just (`young`), `sick`, `unknown`, `unasked` yet. `hearsay` is what an engine before us saw. Their host
-//! is `cut` off, or they are `ending`, `ended`, `gone` from every list, or written `off`.
+//! Before the colon is what the router does: `none`, `pooled`, or the candidate's share, `old>new` where nothing else is
+//! said, with testers (`beta`) or `copies`; then hosts and slots (`3x4`; `shut`: the last host cannot be reached).
+//!
+//! After it are the instances, `@1` on the second host. `+` is in the router's set; `-` was just taken out of it, with so many
+//! requests in flight (`?`: nobody knows), since so long that its drain time is `over`, or `nearly`; the others are unknown
+//! to the router. They have been well for an hour, or only just (`young`); or they are `sick`, only just (`sickening`),
+//! `unknown`, or `unasked` yet; `hearsay` is what only an engine before us saw. Their host is `cut` off, or only just
+//! (`cutting`). They are `ending`, `ended` and that `recorded`, `gone` from every list, written `off`, `older` than the
+//! rest, `moved` to another address, or `nowhere`.
 
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
@@ -86,8 +91,8 @@ macro_rules! tables {
     ($($name:ident: $($table:expr),* $(,)?;)*) => {$(
         #[test]
         fn $name() {
-            let name = stringify!($name).replace('_', " ");
-            insta::assert_snapshot!(name, [$($table),*].concat());
+            let (name, told) = (stringify!($name).replace('_', " "), [$($table),*].concat());
+            insta::assert_snapshot!(name, told);
         }
     )*};
 }
@@ -111,7 +116,7 @@ tables! {
     one_of_those_that_stay_while_stable_is_to_go:
         each(&shrink(), "100%: +old +old +new +new *new");
 
-    one_of_those_that_all_are_to_stop:
+    one_of_those_that_are_all_to_stop:
         each(&stop(), "none: -old(2) *old");
 
     one_that_nobody_ordered:
@@ -155,6 +160,9 @@ tables! {
         "pooled: +old(sick) +other +new +new +new",
         "pooled: +old +new +new +new",
         "pooled: +new +new +new +new(older)",
+    ]), lines(&Told::new(OrderKind::InPlace, 0, 3, Traffic::Pooled).limits(2, 6), &[
+        "pooled: -new(2) +new(unknown) +new +new",
+        "pooled: -new(2,sick) +new(unknown) +new +new",
     ]);
 
     a_side_keeps_what_its_share_needs: lines(
@@ -205,6 +213,8 @@ tables! {
         "none: old old old old new new(nowhere)",
         "none: old old old old new new(cutting)",
         "pooled: old old old old new new",
+        "pooled: old old old old new new(unknown)",
+        "pooled: old(sick) old(sick) old(sick) old(sick) new new",
     ]), lines(&Told { max_unavailable: 1, ..Told::new(OrderKind::Shift, 4, 4, percent(100)).before(percent(0)).limits(3, 9) }, &[
         "0%: +old +old +old +old +new +new",
         "0%: +old +old +old +old +new +new +new +new(unknown)",
@@ -216,6 +226,18 @@ tables! {
         "none: new new",
         "none: new new(unknown)",
         "none: new new(nowhere)",
+    ]);
+
+    a_side_with_a_share_is_not_emptied_whatever_the_order_says: lines(
+        &Told::new(OrderKind::Shrink, 0, 2, percent(50)).limits(0, 4), &[
+        "50%: +old +old +new +new",
+        "50%: +old +old(unknown) +new +new",
+    ]);
+
+    where_there_is_no_router_who_is_well_is_ready: lines(&rolling(), &[
+        "no router: old old old new",
+        "no router: old old old new(young)",
+        "no router: old new new new",
     ]);
 
     testers_and_copies_come_when_all_of_them_are_ready: lines(
@@ -265,6 +287,7 @@ tables! {
         "none 3x4: old@0 old@1",
         "none 3x4: old@0 old@2 new@0",
         "none 3x4: old@0 old@2 new@1",
+        "none 2x4: old@0 old@1 new@0",
         "none 3x4: old@0 old@2 other@1 other@1",
         "none 3x4: old@0 old@2 other@1 other@1 new@2",
         "none 3x4: old@0 old@2 other@0(ended) other@0(ended)",
@@ -330,6 +353,7 @@ tables! {
         "100%: -old(2,hearsay) +new +new +new(sick)",
         "100%: -old(0) +new +new +new(sick)",
         "100%: -other(2) +new +new +new(sick)",
+        "50%: -old(2) +new +new +new",
         "100%: -new(2) +new +new",
         "100%: -new(0) +new +new",
     ]), lines(&rolling().paused(), &[

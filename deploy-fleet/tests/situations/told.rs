@@ -68,7 +68,7 @@ const WAYS: [&str; 21] = [
     "*",
     "*(sick)",
     "*(young)",
-    "*(unknown)",
+    "*(unasked)",
 ];
 
 fn heading(told: &Told) -> String {
@@ -105,7 +105,12 @@ fn follows(told: &Told, line: &str) -> String {
     for (index, word) in words.split_whitespace().enumerate() {
         seen.stand(index + 1, word);
     }
-    let moves = seen.told.moves(&seen.world);
+    let moves = match router {
+        "no router" => {
+            deploy_fleet::moves(&seen.told.order(&seen.world), &seen.world.instances(), &seen.world.slots(), None)
+        }
+        _ => seen.told.moves(&seen.world),
+    };
     seen.in_words(&moves)
 }
 
