@@ -117,9 +117,8 @@ fn follows(told: &Told, line: &str) -> String {
 /// Hosts and router. `2x1` are two hosts with a slot each, `shut` says that the last of them cannot be reached.
 fn world(router: &str) -> World {
     let words: Vec<_> = router.split_whitespace().collect();
-    let hosts =
-        words.iter().find_map(|word| word.split_once('x')?.0.parse().ok().zip(word.split_once('x')?.1.parse().ok()));
-    let (hosts, slots) = hosts.unwrap_or((3, 4));
+    let sizes = words.iter().find_map(|word| word.split_once('x'));
+    let (hosts, slots) = sizes.map_or((3, 4), |(hosts, slots)| (hosts.parse().unwrap(), slots.parse().unwrap()));
     let mut world = World::new(hosts, slots);
     if words.contains(&"shut") {
         world.hosts.values_mut().last().unwrap().0 = false;
@@ -160,26 +159,15 @@ impl Seen {
         let (word, marks) = word.trim_end_matches(')').split_once('(').unwrap_or((word, ""));
         let (word, host) = word.split_once('@').unwrap_or((word, ""));
         let name = word.trim_start_matches(['+', '-']);
-        let held = if host.is_empty() { Vec::new() } else { self.shut_all_but(host) };
-        let id = self.world.run(name, word != name);
-        held.into_iter().for_each(|host| self.world.hosts.get_mut(&host).unwrap().0 = true);
+        let free = self.world.free();
+        let slot = free.iter().find(|slot| host.is_empty() || slot.host == format!("host-{host}")).unwrap();
+        let id = self.world.run_in(slot, name, word != name);
         if word.starts_with('-') {
             let now = self.world.now;
             self.member(&id).member.draining = Some(now);
         }
         marks.split(',').filter(|mark| !mark.is_empty()).for_each(|mark| self.mark(&id, mark));
         self.names.insert(id, format!("{name}#{number}"));
-    }
-
-    fn shut_all_but(&mut self, wanted: &str) -> Vec<String> {
-        let others =
-            self.world.hosts.iter_mut().filter(|(host, (up, _))| *up && host.trim_start_matches("host-") != wanted);
-        others
-            .map(|(host, (up, _))| {
-                *up = false;
-                host.clone()
-            })
-            .collect()
     }
 
     fn member(&mut self, id: &InstanceId) -> &mut deploy_core::Routed {
