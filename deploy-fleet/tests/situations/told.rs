@@ -2,9 +2,7 @@
 
 use crate::common::{self, DRAIN, Told, World, side};
 use deploy_core::time::{between, show};
-use deploy_core::{
-    Evidence, Exit, Health, InstanceId, InstanceState, Match, Member, Routes, Share, Split, Spread, Traffic,
-};
+use deploy_core::{Evidence, Exit, Health, InstanceId, InstanceState, Match, Routes, Share, Split, Spread, Traffic};
 use deploy_fleet::Moves;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,7 +19,7 @@ struct Seen {
 }
 
 /// The order, and under it each line with the moves that follow.
-pub fn table(told: &Told, lines: &[String]) -> String {
+fn table(told: &Told, lines: &[String]) -> String {
     let mut text = format!("# {}\n\n", heading(told));
     let width = lines.iter().map(String::len).max().unwrap_or(0);
     for line in lines {
@@ -31,12 +29,12 @@ pub fn table(told: &Told, lines: &[String]) -> String {
 }
 
 /// A table of lines as they stand.
-pub fn lines(told: &Told, lines: &[&str]) -> String {
+pub(crate) fn lines(told: &Told, lines: &[&str]) -> String {
     table(told, &lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>())
 }
 
 /// A table of one line in which the `*` of one word becomes everything that may be said of an instance.
-pub fn each(told: &Told, line: &str) -> String {
+pub(crate) fn each(told: &Told, line: &str) -> String {
     let (before, rest) = line.split_once('*').unwrap();
     let (name, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
     let ways = WAYS.iter().map(|way| {
@@ -149,7 +147,7 @@ fn spread(words: &[&str]) -> Spread {
 }
 
 /// Who says so is sent to the candidate.
-pub fn beta() -> Match {
+pub(crate) fn beta() -> Match {
     Match::Cookie { name: "beta".into(), value: "1".into() }
 }
 
