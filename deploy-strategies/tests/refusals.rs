@@ -2,8 +2,9 @@
 
 mod support;
 
+use deploy_core::{Capabilities, Share};
 use serde_json::json;
-use support::{one_writer, refusal, refusal_on, web, worker};
+use support::{named, one_writer, plan_on, refusal, refusal_on, web, worker};
 
 macro_rules! refused {
     ($($test:ident: $strategy:literal, $settings:tt, $workload:expr $(, |$can:ident| $limit:expr)? => $message:literal;)*) => {$(
@@ -41,6 +42,15 @@ refused! {
     nobody_could_be_ready_in_time: "canary", { "min_ready": "20m" }, web(3) =>
         "Invalid: nobody can be ready in time: min_ready is 20m and progress_deadline 10m; make progress_deadline longer than min_ready; at: progress_deadline";
 
+    nobody_could_be_ready_at_the_very_deadline: "rolling", { "min_ready": "10m" }, web(3) =>
+        "Invalid: nobody can be ready in time: min_ready is 10m and progress_deadline 10m; make progress_deadline longer than min_ready; at: progress_deadline";
+    nobody_could_be_ready_in_time_for_a_switch: "blue_green", { "min_ready": "20m" }, web(3) =>
+        "Invalid: nobody can be ready in time: min_ready is 20m and progress_deadline 10m; make progress_deadline longer than min_ready; at: progress_deadline";
+    nobody_could_be_ready_in_time_after_a_gap: "recreate", { "min_ready": "20m" }, web(3) =>
+        "Invalid: nobody can be ready in time: min_ready is 20m and progress_deadline 10m; make progress_deadline longer than min_ready; at: progress_deadline";
+    nobody_could_be_ready_in_time_to_be_compared: "ab_test", { "share": 10, "min_ready": "20m" }, web(3) =>
+        "Invalid: nobody can be ready in time: min_ready is 20m and progress_deadline 10m; make progress_deadline longer than min_ready; at: progress_deadline";
+
     canary_without_steps: "canary", { "steps": [] }, web(3) =>
         "Invalid: there are none: give shares that grow, as in [5%, 25%, 50%]; at: steps";
     canary_from_nothing: "canary", { "steps": [0, 50] }, web(3) =>
@@ -71,6 +81,11 @@ refused! {
     canary_of_a_worker_with_a_match: "canary", { "match": [{ "cookie": { "name": "a", "value": "b" } }] }, worker(3) =>
         "Invalid: no requests are routed to this workload: leave `match` out; at: match";
 
+    canary_of_a_worker_that_keeps_clients: "canary", { "sticky": { "cookie": "side", "max_age": "1h" } }, worker(3) =>
+        "Invalid: no requests are routed to this workload: leave `sticky` out; at: sticky";
+    canary_of_a_worker_with_copies: "canary", { "mirror": 10 }, worker(3) =>
+        "Invalid: no requests are routed to this workload: leave `mirror` out; at: mirror";
+
     one_writer_with_surge: "rolling", { "max_surge": "25%" }, one_writer() =>
         "Invalid: the workload is exclusive, so nothing may run beside it: 25% must be 0; at: max_surge";
     one_writer_that_may_not_be_away: "rolling", { "max_unavailable": 0 }, one_writer() =>
@@ -94,8 +109,42 @@ refused! {
         "Unsupported: this platform's router cannot send copies of requests: leave `mirror` out; at: mirror";
     canary_without_stickiness: "canary", { "sticky": { "cookie": "side", "max_age": "1h" } }, web(3), |can| can.sticky = false =>
         "Unsupported: this platform's router cannot keep clients on their side: leave `sticky` out; at: sticky";
+    canary_without_matches: "canary", { "match": [{ "cookie": { "name": "a", "value": "b" } }] }, web(3), |can| can.matches = false =>
+        "Unsupported: this platform's router cannot choose by header or cookie: leave `match` out; at: match";
+    a_b_finer_than_the_router: "ab_test", { "share": "12.5%" }, web(3), |can| can.finest = deploy_core::Share::percent(1) =>
+        "Unsupported: this platform's router divides in steps of 1%, and 12.5% is none of them; at: share";
+    a_b_without_stickiness: "ab_test", { "share": 10, "sticky": { "cookie": "side", "max_age": "1h" } }, web(3), |can| can.sticky = false =>
+        "Unsupported: this platform's router cannot keep clients on their side: leave `sticky` out; at: sticky";
+    a_b_without_shares: "ab_test", { "share": 10 }, web(3), |can| can.split = false =>
+        "Unsupported: `ab_test` gives the candidate 10% of the requests and this platform's router cannot divide by share: use `blue_green`, or `rolling`";
     a_b_without_matches: "ab_test", { "match": [{ "cookie": { "name": "a", "value": "b" } }] }, web(3), |can| can.matches = false =>
         "Unsupported: this platform's router cannot choose by header or cookie: use `share`, or `canary`; at: match";
     recreate_without_serving_nobody: "recreate", {}, web(3), |can| can.traffic_none = false =>
         "Unsupported: `recreate` takes everybody out of the router before it stops them and this platform's router cannot serve nobody: use `rolling` with `max_surge: 0` and `max_unavailable: 100%`";
+}
+
+#[test]
+fn no_more_is_asked_of_a_platform_than_the_settings_need() {
+    let plain = Capabilities { matches: false, sticky: false, mirror: false, ..Capabilities::all() };
+    let whole = Capabilities { split: false, ..plain.clone() };
+    let rough = Capabilities { finest: Share::percent(1), ..plain.clone() };
+    let unknown = Capabilities { finest: Share::NONE, ..plain.clone() };
+    let bare = Capabilities { routes: false, traffic_none: false, ..whole.clone() };
+    let beta = json!({ "match": [{ "cookie": { "name": "a", "value": "b" } }] });
+    let asked = [
+        ("canary", json!({}), web(3), &plain),
+        ("ab_test", json!({ "share": 10 }), web(3), &plain),
+        ("canary", json!({ "steps": ["100%"] }), web(3), &whole),
+        ("ab_test", beta, web(3), &Capabilities { matches: true, ..whole.clone() }),
+        ("canary", json!({ "steps": ["5%", "25%"] }), web(3), &rough),
+        ("canary", json!({ "steps": ["12.5%"] }), web(3), &unknown),
+        ("canary", json!({}), worker(3), &bare),
+        ("blue_green", json!({}), worker(3), &bare),
+        ("recreate", json!({}), worker(3), &bare),
+        ("rolling", json!({}), web(3), &bare),
+    ];
+    for (strategy, settings, workload, can) in asked {
+        let plan = plan_on(&named(strategy, settings.clone()), &workload, can);
+        assert!(plan.is_ok(), "{strategy} {settings}: {plan:?}");
+    }
 }

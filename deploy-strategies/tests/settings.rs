@@ -91,17 +91,60 @@ fn a_strategy_of_ones_own_may_replace_one() {
 #[test]
 fn what_is_recommended_can_be_planned_and_has_a_reason() {
     let expected = [
-        (Situation::MajorUpgrade, "blue_green"),
-        (Situation::RiskyFeature, "canary"),
-        (Situation::DailyUpdate, "rolling"),
-        (Situation::SchemaChange, "recreate"),
-        (Situation::Hotfix, "rolling"),
+        (Situation::MajorUpgrade, json!({ "blue_green": { "auto_promote": false } })),
+        (Situation::RiskyFeature, json!("canary")),
+        (Situation::DailyUpdate, json!("rolling")),
+        (Situation::SchemaChange, json!("recreate")),
+        (Situation::Hotfix, json!({ "rolling": { "max_surge": "100%" } })),
     ];
-    for (situation, name) in expected {
+    for (situation, written) in expected {
         let recommended = recommend(situation);
-        assert_eq!(recommended.strategy.name, name);
+        assert_eq!(serde_json::to_value(&recommended.strategy).unwrap(), written);
         assert!(!recommended.reason.is_empty());
         let plan = support::plan_on(&recommended.strategy, &support::web(3), &deploy_core::Capabilities::all());
         assert!(plan.is_ok(), "{situation:?}: {plan:?}");
+    }
+}
+
+#[test]
+fn the_registry_is_shown_as_the_names_it_knows() {
+    assert_eq!(format!("{:?}", Registry::default()), r#"{"ab_test", "blue_green", "canary", "recreate", "rolling"}"#);
+}
+
+#[test]
+fn a_name_that_is_nearly_right_is_answered_with_the_right_one() {
+    let asked = [
+        ("canry", "canary"),
+        ("cannary", "canary"),
+        ("kanary", "canary"),
+        ("acnary", "canary"),
+        ("canarys", "canary"),
+        ("cana", "canary"),
+        ("canaryyy", "canary"),
+        ("Rolling", "rolling"),
+        ("roling", "rolling"),
+        ("rollling", "rolling"),
+        ("ollin", "rolling"),
+        ("create", "recreate"),
+        ("recerate", "recreate"),
+        ("green_blue", ""),
+        ("bluegreen", "blue-green"),
+        ("blue green", "blue-green"),
+        ("blue_green_", "blue_green"),
+        ("abtest", "ab-test"),
+        ("ab__test", "ab_test"),
+        ("a_b", "a/b"),
+        ("b", "ab"),
+        ("x", ""),
+        ("can", ""),
+        ("roll", ""),
+        ("rollback", ""),
+        ("yranac", ""),
+    ];
+    for (name, near) in asked {
+        let error = Registry::default().get(&StrategyRef::named(name)).unwrap_err().to_string();
+        let told =
+            error.split_once("did you mean `").and_then(|(_, rest)| rest.split_once('`')).map_or("", |(near, _)| near);
+        assert_eq!(told, near, "{name}");
     }
 }

@@ -125,6 +125,36 @@ stages! {
         "after: stable goes: 0 + all, 100% | 10m",
     ];
 
+    canary_names_its_shares_where_they_have_a_name: "canary", { "steps": [10, 75] }, web(20) => [
+        "10%: all + 10% of them, 10% | 15m | bake 5m",
+        "three quarters: all + 75% of them, 75% | 15m | bake 5m",
+        "all: all + all, 100% | 15m | bake 5m",
+        "after: stable goes: 0 + all, 100% | 10m",
+    ];
+
+    canary_of_everything_at_once_is_a_switch: "canary", { "steps": ["100%"] }, web(6) => [
+        "all: all + all, 100% | 15m | bake 5m",
+        "after: stable goes: 0 + all, 100% | 10m",
+    ];
+
+    a_b_of_just_enough_for_their_share: "ab_test", { "share": "50%", "instances": 3 }, web(6) => [
+        "side by side: all + 3, 50% | 1h 10m | bake 1h | gate decision",
+        "all: all + all, 100% | 10m 30s | bake 30s",
+        "after: stable goes: 0 + all, 100% | 10m",
+    ];
+
+    a_b_of_one_fewer_where_one_may_be_missing: "ab_test", { "share": "50%", "instances": 2, "max_unavailable": 1 }, web(6) => [
+        "side by side: all + 2, 50% | 1h 10m | bake 1h | gate decision",
+        "all: all + all, 100% | 10m 30s | bake 30s",
+        "after: stable goes: 0 + all, 100% | 10m",
+    ];
+
+    a_b_of_as_many_as_there_are: "ab_test", { "share": "10%", "instances": 6 }, web(6) => [
+        "side by side: all + 6, 10% | 1h 10m | bake 1h | gate decision",
+        "all: all + all, 100% | 10m 30s | bake 30s",
+        "after: stable goes: 0 + all, 100% | 10m",
+    ];
+
     a_b_promotes_by_itself_what_stayed_healthy: "ab", {
         "share": "30%", "instances": 2, "decision": "promote", "duration": "10m", "scale_down_delay": "0s"
     }, web(6) => [
@@ -174,4 +204,19 @@ fn a_worker_is_replaced_in_place_by_rolling_alone() {
     assert_eq!(traffic("rolling").unwrap(), Traffic::InPlace);
     assert_eq!(traffic("canary").unwrap(), Traffic::NotRouted);
     assert_eq!(traffic("blue_green").unwrap(), Traffic::NotRouted);
+}
+
+#[test]
+fn clients_stay_on_their_side_while_both_serve() {
+    let sticky = json!({ "cookie": "side", "max_age": "24h" });
+    for (name, settings) in
+        [("canary", json!({ "sticky": sticky })), ("ab_test", json!({ "share": 10, "sticky": sticky }))]
+    {
+        let stages = plan(name, settings, &web(20)).unwrap();
+        let splits = stages.before.iter().filter_map(|stage| stage.step.desired.traffic.split());
+        for split in splits {
+            let kept = split.sticky.as_ref().map(|sticky| sticky.cookie.as_str());
+            assert_eq!(kept, (!split.is_whole()).then_some("side"), "{name}: {split}");
+        }
+    }
 }

@@ -206,7 +206,12 @@ impl World {
     /// Puts an instance that has been well for an hour into the next free slot.
     pub fn run(&mut self, name: &str, admitted: bool) -> InstanceId {
         let slot = self.free().remove(0);
-        let id = self.start(&slot, &side(name));
+        self.run_in(&slot, name, admitted)
+    }
+
+    /// Puts an instance that has been well for an hour into a slot.
+    pub fn run_in(&mut self, slot: &Slot, name: &str, admitted: bool) -> InstanceId {
+        let id = self.start(slot, &side(name));
         let since = deploy_core::time::after(self.now, Duration::ZERO) - jiff::SignedDuration::from_hours(1);
         self.unit(&id).well_at = since;
         self.fold(&id, Health::Healthy, since);
