@@ -5,7 +5,9 @@
 mod support;
 
 use deploy_core::machine::{Captured, Effect, order};
-use deploy_core::{Ask, Health, Spread, Stages, TaskOutcome};
+use deploy_core::{
+    Ask, Count, Desired, Health, Split, Spread, Stage, Stages, Task, TaskKind, TaskOutcome, Traffic, Undo, What, Whose,
+};
 use std::collections::BTreeSet;
 use support::desk::{Desk, all_well, begins_an_order, cut_off, folds, migrated, names, replaced, tenth};
 use support::{at, observed, release, spec, track};
@@ -101,4 +103,49 @@ fn on_the_way_back_nothing_is_launched_of_what_is_left() {
     let (track, nobody) = (track("web"), BTreeSet::new());
     let told = order(&desk.record, &desk.seen, &track, &nobody, false, at(8)).unwrap();
     assert_eq!((desk.state().order.as_ref().unwrap().line.to, told.to.unwrap().count), (3, 1));
+}
+
+/// The first step of the way back from a stage that is under way.
+fn way_back(mut desk: Desk) -> deploy_core::Step {
+    desk.ask(Ask::Rollback, 5);
+    let runs = desk.runs(3, 0, Spread::Pooled);
+    let happened = desk.look(5, runs, 0);
+    let legs = happened.into_iter().find_map(|what| match what {
+        What::RollbackStarted { legs, .. } => Some(legs),
+        _ => None,
+    });
+    legs.unwrap()[&track("web")][0].stage.step.clone()
+}
+
+#[test]
+fn the_way_back_serves_by_stable_as_the_stage_did() {
+    let all = Count::ALL;
+    let of = |desired: Desired| way_back(Desk::new(Stages::new().then(Stage::to(desired)).then(replaced()), 3)).desired;
+    let stable = |traffic: Traffic| Desired { stable: all, candidate: Count::NONE, traffic };
+    assert_eq!(of(Desired::pooled(all)), stable(Traffic::Pooled));
+    assert_eq!(of(Desired::nothing()), stable(Traffic::Pooled));
+    assert_eq!(of(Desired::both(all, all).split(Split::percent(0))), stable(Traffic::stable()));
+}
+
+#[test]
+fn the_tasks_of_a_stage_are_not_done_again_on_its_way_back() {
+    let undo = Undo::Run(vec!["undo".into()]);
+    let task = |name: &str| Task::new(support::name(name), TaskKind::Hook, ["do"]);
+    let one = Task { of: Whose::Stable, ..task("one").undo(undo) };
+    let step = replaced().step.before([one]).after([task("two")]);
+    let mut desk = Desk::asked(Stages::new().then(Stage::from(step)), 3, |_| {});
+    desk.begin(3);
+    let back = way_back(desk);
+    assert!(back.before.is_empty());
+    let after: Vec<_> = back.after.iter().map(|task| (task.name.as_str(), task.of)).collect();
+    assert_eq!(after, [("one-undo", Whose::Candidate)]);
+}
+
+#[test]
+fn a_changed_count_can_be_gone_back_from() {
+    let mut desk = Desk::of([&release(spec("v1", 3)), &release(spec("v1", 5))], tenth(), 3, |_| {});
+    desk.begin(3);
+    desk.ask(Ask::Rollback, 5);
+    let runs = observed(&[(&desk.stable, 3)], Spread::Pooled);
+    assert!(names(&desk.look(5, runs, 0)).starts_with(&["signal_taken", "rollback_started"]));
 }

@@ -251,3 +251,31 @@ fn what_can_never_run_ends_the_wait_at_once() {
     assert_eq!(names(&desk.look(5, waiting, 0)), ["conditions_changed"]);
     assert!(names(&desk.look(6, terminal, 0)).contains(&"rollback_started"));
 }
+
+#[test]
+fn no_interval_is_judged_in_a_pause() {
+    let asks = |next: &Next| next.effects.iter().any(|effect| matches!(effect, Effect::Judge { .. }));
+    let (mut desk, up) = up(replaced().bake(SECOND * 60).judge(judge()));
+    assert!(asks(&desk.look_at(40, all_well(up.clone(), 0))));
+    desk.ask(Ask::Pause, 41);
+    assert!(!asks(&desk.look_at(41, all_well(up, 0))));
+}
+
+#[test]
+fn a_look_is_due_when_the_min_ready_time_is_over() {
+    let budget = deploy_core::Budget { min_ready: SECOND * 7, ..deploy_core::Budget::default() };
+    let mut desk = Desk::new(Stages::new().then(Stage::from(replaced().step.budget(budget))), 3);
+    let due = |next: &Next| {
+        next.effects.iter().find_map(|effect| match effect {
+            Effect::Wake { at } => Some(*at),
+            _ => None,
+        })
+    };
+    let well = |desk: &Desk, since| all_well(desk.runs(2, 1, Spread::Pooled), since);
+    for (second, since, wakes) in [(20, 19, 26), (25, 19, 26)] {
+        let seen = well(&desk, since);
+        assert_eq!(due(&desk.look_at(second, seen)), Some(at(wakes)), "{second}");
+    }
+    let seen = well(&desk, 19);
+    assert!(due(&desk.look_at(26, seen)) > Some(at(26)));
+}

@@ -123,7 +123,6 @@ fn name(share: Share, instances: u32) -> String {
         2_500 => "a quarter".to_owned(),
         5_000 => "half".to_owned(),
         7_500 => "three quarters".to_owned(),
-        10_000 => "all".to_owned(),
         _ => share.to_string(),
     }
 }

@@ -29,7 +29,7 @@ fn kept(view: &View<'_>, wanted: &Wanted, retiring: &Retiring, routed: &Routed) 
         InstanceState::Exited(_) => None,
         _ if !stays => drained(view, routed),
         _ if seen.is_admitted() => Some(member(seen, routed.member.address.clone(), None)),
-        _ if returns(view, seen) => Some(member(seen, routed.member.address.clone(), None)),
+        _ if returns(view, wanted, seen) => Some(member(seen, routed.member.address.clone(), None)),
         _ => drained(view, routed),
     }
 }
@@ -62,10 +62,14 @@ fn is_open(view: &View<'_>, wanted: &Wanted, role: Role) -> bool {
     if view.order.paused { is_mend(view, wanted, role) } else { is_asked_for(view, wanted, role) }
 }
 
-/// Of a side that is to be, or was to be before the router lost its state; not live while a split is held back.
+/// Of a side that is to be, or was to be before the router lost its state; not while its share is held back.
 fn is_asked_for(view: &View<'_>, wanted: &Wanted, role: Role) -> bool {
-    let quiet = wanted.ordered || wanted.spread != Spread::Pooled || role != Role::To;
-    quiet && (view.count(role) > 0 || (view.lost && role != Role::Stray))
+    is_quiet(wanted, role) && (view.count(role) > 0 || (view.lost && role != Role::Stray))
+}
+
+/// Whether one more of a role gives its side no share that is held back from it.
+fn is_quiet(wanted: &Wanted, role: Role) -> bool {
+    wanted.ordered || wanted.spread != Spread::Pooled || role != Role::To
 }
 
 /// In a pause: what came back, and gives its side no share that it did not have.
@@ -78,8 +82,9 @@ fn is_mend(view: &View<'_>, wanted: &Wanted, role: Role) -> bool {
 }
 
 /// Whether a draining one that is well may come back: of a side that is to be, or because the rest is too few.
-fn returns(view: &View<'_>, seen: &Seen<'_>) -> bool {
-    is_fit(view, seen) && (view.count(seen.role) > 0 || view.short)
+fn returns(view: &View<'_>, wanted: &Wanted, seen: &Seen<'_>) -> bool {
+    let may = view.count(seen.role) > 0 && is_quiet(wanted, seen.role);
+    is_fit(view, seen) && (may || view.short)
 }
 
 /// Min ready gates admission beside others; while nobody is admitted, healthy is enough.

@@ -25,8 +25,7 @@ pub(super) fn at(view: &View<'_>, retiring: &Retiring, routes: Option<&Routes>, 
 /// The end of a wait for min ready.
 fn lasting_at(view: &View<'_>, seen: &Seen<'_>) -> Option<Timestamp> {
     let folded = seen.folded.filter(|folded| folded.health == Health::Healthy && !seen.lasts)?;
-    let end = after(folded.since, view.order.budget.min_ready);
-    (seen.stands && end > view.order.now).then_some(end)
+    seen.stands.then(|| after(folded.since, view.order.budget.min_ready))
 }
 
 /// The end of a drain, or the next look at what is in flight.

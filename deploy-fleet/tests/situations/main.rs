@@ -343,6 +343,8 @@ tables! {
         "pooled: +old(sick) +other old new",
         "50%: +old +old(sick) new other",
         "50%: +old +old new other",
+        "pooled: +old +other -new(2)",
+        "pooled: +old -new(2)",
     ]);
 
     those_that_leave_come_back_when_the_rest_is_too_few: lines(&shrink(), &[
