@@ -5,9 +5,9 @@
 mod support;
 
 use deploy_core::{
-    Actor, Ask, Capabilities, Count, Decision, DeploymentId, Desired, Disposition, Event, Kind, OrderKind, OrderLine,
-    OrderNow, PlanStage, Point, Record, Request, Side, Signal, Split, Spread, Stage, Stages, Status, Step, Taken,
-    Timestamp, TrackRef, TrackState, Traffic, Way, What,
+    Actor, Ask, Capabilities, Count, Decision, DeploymentId, Desired, Disposition, Event, Kind, OnDeadline, OrderKind,
+    OrderLine, OrderNow, PlanStage, Point, Record, Request, Side, Signal, Split, Spread, Stage, Stages, Status, Step,
+    Taken, Timestamp, TrackRef, TrackState, Traffic, Way, What,
 };
 use deploy_core::{Bounds, Budget, GateState, JudgeSpec};
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use support::{at, name, observed, planned, release, side_of, spec, track, worklo
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Two stages and a step after the commit, each with ten minutes; the first has a judge.
+/// Two stages and a step after the commit, each with ten minutes; the first has a judge, the second pauses when it is late.
 fn stages() -> Stages {
     let all = Count::ALL;
     let first = Stage::to(Desired::both(all, all).split(Split::percent(10)));
     Stages::new()
         .then(first.judge(Some(JudgeSpec::default())))
-        .then(Stage::to(Desired::both(all, all).split(Split::candidate())))
+        .then(Stage::to(Desired::both(all, all).split(Split::candidate())).on_deadline(OnDeadline::Pause))
         .after_commit(Step::to(Desired::candidate(all)))
 }
 
@@ -177,9 +177,9 @@ fn it_is_never_all_before_the_end() {
 #[test]
 fn progress_is_kept_when_it_goes_on_and_counted_anew_on_the_way_back() {
     let mut told = Told::begun();
-    assert_eq!(told.web(2, forward()), 33);
     let unsettled = What::Unsettled { track: web(), reason: "one is gone".into() };
-    assert_eq!(told.web(2, [unsettled]), 33);
+    assert_eq!(told.web(2, [stage(0), settled(), unsettled]), 12);
+    assert_eq!(told.state().point, Point::Order(2));
     let leg = |of: &str, count: usize| {
         let step = Step::to(Desired::stable(Count::ALL));
         (track(of), vec![PlanStage { stage: step.into(), from: None, to: None }; count])
@@ -322,6 +322,40 @@ fn a_stage_with_a_judge_earns_by_its_verdicts_alone() {
         let (earned, intervals) = if judged { (0, 1) } else { (40, 0) };
         assert_eq!((told.state().earned, told.state().intervals), (Duration::from_secs(earned), intervals));
     }
+}
+
+#[test]
+fn a_gap_between_engines_is_earned_up_to_where_the_one_before_was_last_seen() {
+    // When the lease before was renewed last, and what of a bake from 10 to a claim at 60 is earned then.
+    for (renewed, earned) in [(None, 0), (Some(at(5)), 0), (Some(at(30)), 20), (Some(at(99)), 50)] {
+        let mut told = Told::begun();
+        told.web(2, [stage(1)]);
+        told.on(10, settled());
+        told.on(60, What::Claimed { epoch: 2, tracks: vec![web()], renewed });
+        assert_eq!((told.state().earned, told.state().since), (Duration::from_secs(earned), at(60)), "{renewed:?}");
+    }
+    let mut told = Told::begun();
+    told.web(2, [stage(1), order(0)]);
+    told.on(60, What::Claimed { epoch: 2, tracks: vec![web()], renewed: Some(at(30)) });
+    assert_eq!((told.state().earned, told.state().since), (Duration::ZERO, at(2)), "it does not bake");
+}
+
+#[test]
+fn what_is_waited_for_says_until_when_and_what_comes_then() {
+    let waits = |told: &Told| {
+        let waiting = told.record.waiting();
+        waiting.into_iter().find(|waiting| waiting.track == Some(web())).unwrap()
+    };
+    let mut told = Told::begun();
+    told.on(2, stage(0));
+    assert_eq!(waits(&told).then, "goes back");
+    told.web(3, [passed(0), stage(1)]);
+    let words = "web on edge, stage 2 of 2: its platform to take our token, since 0s; ends 08:01:40Z at the latest, then pauses";
+    assert_eq!(waits(&told).to_string(), words);
+    let leg = told.record.track(&web()).unwrap().0.before[1].clone();
+    let (reason, disposition) = ("it is late".to_owned(), Disposition::Candidate);
+    told.on(4, What::RollbackStarted { reason, disposition, legs: [(web(), vec![leg])].into(), deadline: at(4000) });
+    assert_eq!((waits(&told).until, waits(&told).then.as_str()), (Some(at(4000)), "fails, and says what is where"));
 }
 
 #[test]
