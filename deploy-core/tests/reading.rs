@@ -1,7 +1,5 @@
 //! A map that is read by keys in its order: what is found, and that no key is searched for.
 
-#![allow(clippy::unwrap_used, reason = "a broken test may panic")]
-
 use deploy_core::InOrder;
 use proptest::prelude::*;
 use std::cell::Cell;
