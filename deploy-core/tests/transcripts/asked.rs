@@ -112,7 +112,7 @@ fn what_comes_of_what_is_asked_in_every_phase() {
                 When::After(seconds) => script.asks.push((Duration::from_secs(seconds), ask)),
                 When::Stage(stage) => script.disturb = Some((stage, Disturb::Ask(ask))),
             }
-            let play = begin().deploy(&next, script);
+            let play = begin().deploy(&next, &script);
             let (record, events) = &play.run.history[0];
             assert!(play.run.world.trail.broken.is_empty(), "{of}, {words}: {:?}", play.run.world.trail.broken);
             let _ = writeln!(text, "{words}:\n{}", follows(record, events, signal));
@@ -170,8 +170,6 @@ fn gates_before_a_deployment() {
         spec.environments.get_mut(&name("production")).unwrap().gates = gates;
         let script = Script { outside: Outside { gate, ..Outside::default() }, ..alone() };
         let next = scenario::release(spec).unwrap();
-        Play::serving(Profile::Instant, "recreate")
-            .deploy(&next, script)
-            .is_told_as(&format!("a gate before that {way}"));
+        Play::serving(Profile::Instant, "recreate").deploy(&next, &script).tells(&format!("a gate before that {way}"));
     }
 }

@@ -37,7 +37,7 @@ impl Play {
 
     /// A release serves.
     fn after(profile: Profile, first: &Release) -> Self {
-        let mut play = Self::new(profile).deploy(first, Script::default());
+        let mut play = Self::new(profile).deploy(first, &Script::default());
         play.run.history.clear();
         play
     }
@@ -52,17 +52,17 @@ impl Play {
         self
     }
 
-    fn deploy(self, release: &Release, script: Script) -> Self {
+    fn deploy(self, release: &Release, script: &Script) -> Self {
         self.request(Request::new(release.clone(), name("production")), script)
     }
 
-    fn request(mut self, request: Request, script: Script) -> Self {
+    fn request(mut self, request: Request, script: &Script) -> Self {
         self.releases.push(request.release.clone());
-        self.run.request(request, &script).unwrap();
+        self.run.request(request, script).unwrap();
         self
     }
 
-    fn is_told_as(self, name: &str) {
+    fn tells(self, name: &str) {
         let releases: Vec<_> =
             self.releases.iter().map(|release| self.run.world.profile.own(release).unwrap()).collect();
         insta::assert_snapshot!(name, told::told(&self.run, &releases));
@@ -105,8 +105,8 @@ fn every_strategy_brings_in_a_good_release() {
     for strategy in scenario::STRATEGIES {
         for (profile, on) in [(Profile::Instant, "instances"), (Profile::Controller, "a controller")] {
             let settings = json!({ "min_ready": "3s" });
-            let play = Play::serving(profile, strategy).deploy(&web("v2", strategy, &settings), alone());
-            play.is_told_as(&format!("{strategy} comes in on {on}"));
+            let play = Play::serving(profile, strategy).deploy(&web("v2", strategy, &settings), &alone());
+            play.tells(&format!("{strategy} comes in on {on}"));
         }
     }
 }
@@ -116,8 +116,8 @@ fn every_strategy_goes_back_from_a_release_that_is_never_well() {
     for strategy in scenario::STRATEGIES {
         for (profile, on) in [(Profile::Instant, "instances"), (Profile::Controller, "a controller")] {
             let bad = web("v2", strategy, &json!({ "progress_deadline": "60s" }));
-            let play = Play::serving(profile, strategy).ill(&bad, Temper::NeverWell).deploy(&bad, alone());
-            play.is_told_as(&format!("{strategy} goes back on {on}"));
+            let play = Play::serving(profile, strategy).ill(&bad, Temper::NeverWell).deploy(&bad, &alone());
+            play.tells(&format!("{strategy} goes back on {on}"));
         }
     }
 }
@@ -133,8 +133,8 @@ fn releases_that_fail_in_other_ways() {
     ];
     for (way, temper) in ways {
         let bad = web("v2", "canary", &json!({ "progress_deadline": "90s" }));
-        let play = Play::serving(Profile::Instant, "canary").ill(&bad, temper).deploy(&bad, alone());
-        play.is_told_as(&format!("a release that {way}"));
+        let play = Play::serving(Profile::Instant, "canary").ill(&bad, temper).deploy(&bad, &alone());
+        play.tells(&format!("a release that {way}"));
     }
 }
 
@@ -147,8 +147,8 @@ fn what_a_judge_says() {
     ] {
         let script = Script { outside: Outside { judge: (3, verdict), ..Outside::default() }, ..alone() };
         let settings = json!({ "judge": { "interval": "5s" }, "progress_deadline": "80s" });
-        let play = Play::serving(Profile::Instant, "canary").deploy(&web("v2", "canary", &settings), script);
-        play.is_told_as(&format!("a judge says {said}"));
+        let play = Play::serving(Profile::Instant, "canary").deploy(&web("v2", "canary", &settings), &script);
+        play.tells(&format!("a judge says {said}"));
     }
 }
 
@@ -162,8 +162,8 @@ fn what_a_gate_decides() {
     for (way, gate) in decisions {
         let script = Script { outside: Outside { gate, ..Outside::default() }, ..alone() };
         let settings = json!({ "gate": { "name": "look", "deadline": "40s" } });
-        let play = Play::serving(Profile::Instant, "blue_green").deploy(&web("v2", "blue_green", &settings), script);
-        play.is_told_as(&format!("a gate that {way}"));
+        let play = Play::serving(Profile::Instant, "blue_green").deploy(&web("v2", "blue_green", &settings), &script);
+        play.tells(&format!("a gate that {way}"));
     }
 }
 
@@ -176,12 +176,12 @@ fn a_pause_ends_by_a_person_or_by_its_deadline() {
         ..Request::new(release.clone(), name("production"))
     };
     let serving = || Play::serving(Profile::Instant, "canary").ill(&bad, Temper::NeverWell);
-    serving().request(pause(&bad), alone()).is_told_as("a pause that nobody ends");
+    serving().request(pause(&bad), &alone()).tells("a pause that nobody ends");
     let script = Script {
         asks: vec![(Duration::from_secs(70), Ask::Resume), (Duration::from_secs(150), Ask::Rollback)],
         ..alone()
     };
-    serving().request(pause(&bad), script).is_told_as("a pause that is resumed and then rolled back");
+    serving().request(pause(&bad), &script).tells("a pause that is resumed and then rolled back");
 }
 
 #[test]
@@ -197,15 +197,15 @@ fn tasks_before_between_and_after() {
         settings
     };
     let serving = || Play::serving(Profile::Instant, "recreate");
-    serving().deploy(&web("v2", "recreate", &all("3m", &undo)), alone()).is_told_as("tasks that are done");
+    serving().deploy(&web("v2", "recreate", &all("3m", &undo)), &alone()).tells("tasks that are done");
     let failing = |run: &mut Run| run.world.failing_tasks = 100;
-    serving().with(failing).deploy(&web("v2", "recreate", &all("3m", &undo)), alone()).is_told_as("a task that fails");
+    serving().with(failing).deploy(&web("v2", "recreate", &all("3m", &undo)), &alone()).tells("a task that fails");
     let bad = web("v2", "recreate", &all("2m", &undo));
-    serving().ill(&bad, Temper::NeverWell).deploy(&bad, alone()).is_told_as("a task that is undone");
+    serving().ill(&bad, Temper::NeverWell).deploy(&bad, &alone()).tells("a task that is undone");
     let forbidden = web("v2", "recreate", &all("2m", &json!({ "forbidden": "the data has moved" })));
-    serving().ill(&forbidden, Temper::NeverWell).deploy(&forbidden, alone()).is_told_as("a task that cannot be undone");
+    serving().ill(&forbidden, Temper::NeverWell).deploy(&forbidden, &alone()).tells("a task that cannot be undone");
     let script = asked(9, Ask::Rollback);
-    serving().deploy(&web("v2", "recreate", &all("3m", &undo)), script).is_told_as("a task that still runs");
+    serving().deploy(&web("v2", "recreate", &all("3m", &undo)), &script).tells("a task that still runs");
 }
 
 #[test]
@@ -214,13 +214,13 @@ fn engines_that_die() {
         for strategy in ["canary", "recreate"] {
             let settings = json!({ "min_ready": "3s", "judge": { "interval": "5s" } });
             let script = disturbed(1, disturb.clone());
-            let play = Play::serving(Profile::Instant, strategy).deploy(&web("v2", strategy, &settings), script);
-            play.is_told_as(&format!("an engine that {words} in {strategy}"));
+            let play = Play::serving(Profile::Instant, strategy).deploy(&web("v2", strategy, &settings), &script);
+            play.tells(&format!("an engine that {words} in {strategy}"));
         }
     }
     let script = disturbed(0, Disturb::TakeOver);
-    let play = Play::serving(Profile::CheckedFence, "rolling").deploy(&web("v2", "rolling", &NONE), script);
-    play.is_told_as("an engine whose calls are under way");
+    let play = Play::serving(Profile::CheckedFence, "rolling").deploy(&web("v2", "rolling", &NONE), &script);
+    play.tells("an engine whose calls are under way");
 }
 
 #[test]
@@ -238,15 +238,15 @@ fn platforms_that_cannot_be_reached() {
                 }
             };
             let settings = json!({ "max_failed": 1, "progress_deadline": "4m" });
-            let play = Play::serving(profile, "rolling").with(away).deploy(&web("v2", "rolling", &settings), alone());
-            play.is_told_as(&format!("{profile:?} that cannot be reached for {words}"));
+            let play = Play::serving(profile, "rolling").with(away).deploy(&web("v2", "rolling", &settings), &alone());
+            play.tells(&format!("{profile:?} that cannot be reached for {words}"));
         }
     }
     let busy = |run: &mut Run| {
         run.world.faults.throttled.push((run.world.now, after(run.world.now, Duration::from_secs(30))));
     };
-    let play = Play::serving(Profile::Instant, "rolling").with(busy).deploy(&web("v2", "rolling", &NONE), alone());
-    play.is_told_as("a platform that asks for fewer calls");
+    let play = Play::serving(Profile::Instant, "rolling").with(busy).deploy(&web("v2", "rolling", &NONE), &alone());
+    play.tells("a platform that asks for fewer calls");
 }
 
 #[test]
@@ -267,8 +267,8 @@ fn what_befalls_what_serves() {
             let next = web("v2", "blue_green", &json!({ "progress_deadline": "90s", "bake": "20s" }));
             Play::serving(Profile::Instant, "blue_green")
                 .with(befall)
-                .deploy(&next, alone())
-                .is_told_as(&format!("{words} {when}"));
+                .deploy(&next, &alone())
+                .tells(&format!("{words} {when}"));
         }
     }
 }
@@ -281,7 +281,7 @@ fn nobody_can_go_back_to_what_is_dead() {
             vec![(after(run.world.now, Duration::from_secs(20)), Mishap::SickenSide(Duration::from_secs(900)))];
     };
     let play = Play::serving(Profile::Instant, "blue_green").with(befall).ill(&bad, Temper::NeverWell);
-    play.deploy(&bad, alone()).is_told_as("neither side is well");
+    play.deploy(&bad, &alone()).tells("neither side is well");
 }
 
 /// All of `v1` are unwell from the beginning on.
@@ -298,7 +298,7 @@ fn nobody_goes_back_to_what_is_dead_unless_a_person_says_so() {
     let settings = json!({ "gate": { "name": "look", "deadline": "10m" } });
     for (words, script) in [("a gate is closed", closed), ("a person goes back", asked)] {
         let play = Play::serving(Profile::Instant, "canary").with(stable_dies);
-        play.deploy(&web("v2", "canary", &settings), script).is_told_as(&format!("stable is dead and {words}"));
+        play.deploy(&web("v2", "canary", &settings), &script).tells(&format!("stable is dead and {words}"));
     }
 }
 
@@ -306,27 +306,27 @@ fn nobody_goes_back_to_what_is_dead_unless_a_person_says_so() {
 fn several_workloads_go_together() {
     let first = three("v1", "rolling", &NONE);
     let serving = || Play::after(Profile::Instant, &first);
-    serving().deploy(&three("v2", "rolling", &NONE), alone()).is_told_as("three workloads come in");
+    serving().deploy(&three("v2", "rolling", &NONE), &alone()).tells("three workloads come in");
     let bad = three("v2", "rolling", &json!({ "progress_deadline": "60s" }));
-    serving().ill(&bad, Temper::NeverWell).deploy(&bad, alone()).is_told_as("three workloads go back");
-    serving().deploy(&web("v2", "rolling", &NONE), alone()).is_told_as("two workloads are removed");
-    let both = Play::serving(Profile::Instant, "rolling").deploy(&three("v2", "rolling", &NONE), alone());
-    both.is_told_as("two workloads are added");
+    serving().ill(&bad, Temper::NeverWell).deploy(&bad, &alone()).tells("three workloads go back");
+    serving().deploy(&web("v2", "rolling", &NONE), &alone()).tells("two workloads are removed");
+    let both = Play::serving(Profile::Instant, "rolling").deploy(&three("v2", "rolling", &NONE), &alone());
+    both.tells("two workloads are added");
 }
 
 #[test]
 fn first_deployments() {
     let first = web("v1", "rolling", &json!({ "progress_deadline": "60s" }));
-    Play::new(Profile::Instant).deploy(&first, alone()).is_told_as("a first deployment");
+    Play::new(Profile::Instant).deploy(&first, &alone()).tells("a first deployment");
     Play::new(Profile::Instant)
         .ill(&first, Temper::NeverWell)
-        .deploy(&first, alone())
-        .is_told_as("a first deployment that fails");
-    let again = Play::serving(Profile::Instant, "rolling").deploy(&web("v1", "rolling", &NONE), alone());
-    again.is_told_as("the same release again");
+        .deploy(&first, &alone())
+        .tells("a first deployment that fails");
+    let again = Play::serving(Profile::Instant, "rolling").deploy(&web("v1", "rolling", &NONE), &alone());
+    again.tells("the same release again");
     let lack = |run: &mut Run| _ = run.world.lacks.insert(Lack::Split);
-    let refused = Play::serving(Profile::Instant, "canary").with(lack).deploy(&web("v2", "canary", &NONE), alone());
-    refused.is_told_as("a plan that is refused");
+    let refused = Play::serving(Profile::Instant, "canary").with(lack).deploy(&web("v2", "canary", &NONE), &alone());
+    refused.tells("a plan that is refused");
 }
 
 #[test]
@@ -336,14 +336,14 @@ fn counts_that_are_not_ours() {
         site.control.as_mut().unwrap().scaler = Some((4, 6));
     };
     let play = Play::serving(Profile::Controller, "canary").with(scaled);
-    play.deploy(&web("v2", "canary", &NONE), alone()).is_told_as("an autoscaler that wants more");
-    let none = Play::serving(Profile::ScaleToZero, "canary").deploy(&web("v2", "canary", &NONE), alone());
-    none.is_told_as("a count that is the platform's own");
+    play.deploy(&web("v2", "canary", &NONE), &alone()).tells("an autoscaler that wants more");
+    let none = Play::serving(Profile::ScaleToZero, "canary").deploy(&web("v2", "canary", &NONE), &alone());
+    none.tells("a count that is the platform's own");
     let mut spec = scenario::web("v2", 1, scenario::strategy("recreate", NONE)).unwrap();
     spec.workloads.get_mut("web").unwrap().exclusive = Some(true);
     let next = scenario::release(spec.clone()).unwrap();
     let first = scenario::release(spec.version("v1")).unwrap();
-    Play::after(Profile::Instant, &first).deploy(&next, alone()).is_told_as("only one may be there at a time");
+    Play::after(Profile::Instant, &first).deploy(&next, &alone()).tells("only one may be there at a time");
 }
 
 #[test]
@@ -355,14 +355,14 @@ fn what_is_tried_again_is_not_tried_for_ever() {
     };
     let long = json!({ "progress_deadline": "1h" });
     let play = Play::serving(Profile::Fleet, "blue_green").with(full);
-    play.deploy(&web("v2", "blue_green", &long), alone()).is_told_as("hosts that are full for long");
+    play.deploy(&web("v2", "blue_green", &long), &alone()).tells("hosts that are full for long");
     let play = Play::serving(Profile::Instant, "canary").with(|run| {
         run.world
             .faults
             .outages
             .push((after(run.world.now, Duration::from_secs(8)), after(run.world.now, Duration::from_secs(2_000))));
     });
-    play.deploy(&web("v2", "canary", &long), alone()).is_told_as("an outage that is longer than anybody tries");
+    play.deploy(&web("v2", "canary", &long), &alone()).tells("an outage that is longer than anybody tries");
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn a_failure_that_waits_for_a_person() {
             ..Request::new(bad.clone(), name("production"))
         };
         let play = Play::serving(Profile::Controller, "rolling").ill(&bad, temper);
-        play.request(request, alone()).is_told_as(&format!("a pause for a release that {words}"));
+        play.request(request, &alone()).tells(&format!("a pause for a release that {words}"));
     }
 }
 
@@ -385,7 +385,7 @@ fn what_was_added_goes_again() {
     let bad = three("v2", "canary", &json!({ "progress_deadline": "40s" }));
     for (profile, on) in [(Profile::Instant, "instances"), (Profile::Controller, "a controller")] {
         let play = Play::serving(profile, "canary").ill(&bad, Temper::NeverWell);
-        play.deploy(&bad, alone()).is_told_as(&format!("two added workloads go again on {on}"));
+        play.deploy(&bad, &alone()).tells(&format!("two added workloads go again on {on}"));
     }
 }
 
@@ -400,9 +400,9 @@ fn nobody_is_routed_to_a_worker() {
     };
     for strategy in ["rolling", "recreate"] {
         let play = || Play::after(Profile::Instant, &worker("v1", strategy, NONE));
-        play().deploy(&worker("v2", strategy, NONE), alone()).is_told_as(&format!("a worker comes in by {strategy}"));
+        play().deploy(&worker("v2", strategy, NONE), &alone()).tells(&format!("a worker comes in by {strategy}"));
         let bad = worker("v2", strategy, json!({ "progress_deadline": "40s" }));
         let play = play().ill(&bad, Temper::NeverWell);
-        play.deploy(&bad, alone()).is_told_as(&format!("a worker goes back by {strategy}"));
+        play.deploy(&bad, &alone()).tells(&format!("a worker goes back by {strategy}"));
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// What a run was, with the names of its releases in place of what they are known by.
-pub fn told(run: &Run, releases: &[Release]) -> String {
+pub(crate) fn told(run: &Run, releases: &[Release]) -> String {
     let mut text = String::new();
     for (record, events) in &run.history {
         let _ = writeln!(text, "# {} is deployed as {}", record.request.release.version(), record.id);
@@ -70,7 +70,7 @@ fn since(begun: Timestamp, at: Timestamp) -> String {
     if at < begun { "before".into() } else { format!("+{:.3}", time::between(begun, at).as_secs_f64()) }
 }
 
-pub fn named(text: &str, releases: &[Release]) -> String {
+pub(crate) fn named(text: &str, releases: &[Release]) -> String {
     let mut names = BTreeMap::new();
     for release in releases {
         for workload in ["web", "worker", "api"] {

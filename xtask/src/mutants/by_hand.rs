@@ -54,7 +54,7 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
         Err(error) => return report.broken("mutants", &error.to_string()),
     };
     let programs = built(place, report, &tree);
-    let whole = programs.iter().all(|program| program.holds(place, report));
+    let whole = programs.iter().all(|program| program.takes(place, report).is_some());
     heading("mutants");
     let wanted = (1..).zip(&mutants).filter(|(number, mutant)| whole && is_wanted(words, *number, mutant));
     for (number, mutant) in wanted {
