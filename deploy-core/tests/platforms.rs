@@ -127,9 +127,3 @@ fn no_task_is_run_by_a_platform_that_does_not_say_so() {
         assert_eq!(error.to_string(), "this platform runs no tasks; task: d1/migrate");
     }
 }
-
-#[test]
-fn a_platform_gives_no_hints_unless_it_says_so() {
-    assert!(Small(Token::default()).changes(&track("web")).is_none());
-    assert!(Single.changes(&track("web")).is_none());
-}
