@@ -196,9 +196,13 @@ impl FromStr for TrackRef {
     fn from_str(text: &str) -> Result<Self> {
         let shape = || Error::invalid(format!("`{text}` is not application/environment/workload@target"));
         let (path, target) = text.split_once('@').ok_or_else(shape)?;
-        let mut parts = path.split('/');
-        let mut next = || parts.next().ok_or_else(shape)?.parse::<Name>();
-        Ok(Self { application: next()?, environment: next()?, workload: next()?, target: target.parse()? })
+        let [application, environment, workload] = path.split('/').collect::<Vec<_>>()[..] else { return Err(shape()) };
+        Ok(Self {
+            application: application.parse()?,
+            environment: environment.parse()?,
+            workload: workload.parse()?,
+            target: target.parse()?,
+        })
     }
 }
 

@@ -93,7 +93,9 @@ impl FromStr for Share {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || Error::invalid(format!("`{text}` is not a share: use 0% to 100%, in steps of 0.01%"));
-        let percent: f64 = text.trim().trim_end_matches('%').trim().parse().map_err(|_| wrong())?;
+        let number = text.trim();
+        let number = number.strip_suffix('%').unwrap_or(number).trim();
+        let percent: f64 = number.parse().map_err(|_| wrong())?;
         let points = percent * 100.0;
         let exact = (points - points.round()).abs() < 1e-6;
         if !(0.0..=10_000.0).contains(&points) || !exact {

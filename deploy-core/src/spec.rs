@@ -157,8 +157,7 @@ impl Spec {
     /// `NotFound`, naming those that exist.
     pub fn environment_of(&self, name: &Name) -> Result<&Environment> {
         self.environments.get(name).ok_or_else(|| {
-            let known: Vec<_> = self.environments.keys().map(Name::as_str).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let known = listed(self.environments.keys());
             Error::new(crate::Kind::NotFound, format!("there is no environment `{name}`; the spec has: {known}"))
                 .with("at", "environments")
         })
@@ -188,4 +187,10 @@ impl Spec {
             Error::at(format!("environments.{at}"), message)
         })
     }
+}
+
+/// The names that there are, for a message.
+pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a Name>) -> String {
+    let names: Vec<_> = names.map(Name::as_str).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
 }

@@ -1,5 +1,6 @@
 //! What makes no sense in a spec, by the key's path.
 
+use crate::spec::listed;
 use crate::{Check, Error, Name, Probe, Result, Source, Spec, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,8 +26,8 @@ impl Spec {
         let Some(unknown) = workload.depends_on.iter().find(|other| !self.workloads.contains_key(*other)) else {
             return Ok(());
         };
-        let known: Vec<_> = self.workloads.keys().filter(|other| *other != name).map(Name::as_str).collect();
-        let message = format!("`{unknown}` is not a workload; there are: {}", known.join(", "));
+        let known = listed(self.workloads.keys().filter(|other| *other != name));
+        let message = format!("`{unknown}` is not a workload; there are: {known}");
         Err(Error::at(format!("workloads.{name}.depends_on"), message))
     }
 
@@ -57,8 +58,7 @@ impl Spec {
         let keys = environment.targets.keys().map(|key| ("targets", key));
         for (section, key) in keys.chain(environment.workloads.keys().map(|key| ("workloads", key))) {
             if !self.workloads.contains_key(key) {
-                let known: Vec<_> = self.workloads.keys().map(Name::as_str).collect();
-                let message = format!("`{key}` is not a workload; there are: {}", known.join(", "));
+                let message = format!("`{key}` is not a workload; there are: {}", listed(self.workloads.keys()));
                 return Err(Error::at(format!("{at}.{section}.{key}"), message));
             }
         }
@@ -230,8 +230,8 @@ impl Workload {
     fn port_exists(&self, port: Option<&str>, at: &str) -> Result<()> {
         match port {
             Some(port) if !self.ports.contains_key(port) => {
-                let known: Vec<_> = self.ports.keys().map(Name::as_str).collect();
-                Err(Error::at(at, format!("there is no port `{port}`; the workload has: {}", known.join(", "))))
+                let known = listed(self.ports.keys());
+                Err(Error::at(at, format!("there is no port `{port}`; the workload has: {known}")))
             }
             None if self.ports.is_empty() => {
                 Err(Error::at(at, "the check needs a port and the workload has none: give `ports: { http: 8080 }`"))

@@ -88,6 +88,7 @@ fn dependencies_are_workloads_and_do_not_go_in_a_circle() {
             "workloads.web.depends_on",
             "`cache` is not a workload; there are: api, db",
         ),
+        (depending(&[("web", &["x"])]), "workloads.web.depends_on", "`x` is not a workload; there are: none"),
         (
             depending(&[("api", &["web"]), ("db", &[]), ("web", &["api"])]),
             "workloads.api.depends_on",
@@ -315,8 +316,11 @@ fn a_check_asks_a_port_that_there_is_and_asks_something() {
     };
     for (key, check) in checks(Some("admin")) {
         let at = format!("workloads.web.health.{key}.port");
-        let message = "there is no port `admin`; the workload has: http".to_owned();
-        assert_eq!(refused(probed(check)), (at, message));
+        let message = |ports| format!("there is no port `admin`; the workload has: {ports}");
+        let mut none = probed(check.clone());
+        none.workloads.values_mut().for_each(|web| web.ports.clear());
+        assert_eq!(refused(none), (at.clone(), message("none")));
+        assert_eq!(refused(probed(check)), (at, message("http")));
     }
     for (key, check) in checks(None) {
         let mut none = probed(check.clone());

@@ -57,7 +57,7 @@ fn a_share_is_read_with_and_without_its_sign_and_from_a_number() {
     for (written, points) in [(json!("7"), 700), (json!(" 7 % "), 700), (json!(12.5), 1250), (json!(100), 10_000)] {
         assert_eq!(from_value::<Share>(written).unwrap(), Share::basis_points(points));
     }
-    for text in ["", "%", "many", "-1%", "-0.01%", "100.01%", "101%", "0.001%", "0.015%", "0.00000001%"] {
+    for text in ["", "%", "many", "-1%", "7%%", "-0.01%", "100.01%", "101%", "0.001%", "0.015%", "0.00000001%"] {
         let error = text.parse::<Share>().unwrap_err();
         assert_eq!(error.message(), format!("`{text}` is not a share: use 0% to 100%, in steps of 0.01%"));
     }
@@ -144,12 +144,9 @@ fn a_track_is_written_as_one_word_and_a_scope_as_its_begin() {
     is_written(&web, json!("shop/production/web@edge"));
     let scope = Scope { application: name("shop"), environment: name("production") };
     assert_eq!(scope.to_string(), "shop/production");
-    for text in ["shop/production/web", "shop/web@edge", "", "@"] {
+    for text in ["shop/production/web", "shop/web@edge", "shop/production/web/more@edge", "", "@"] {
         let message = text.parse::<TrackRef>().unwrap_err();
-        let expected = match text {
-            "@" => "`` is not a name: use 1 to 40 of a-z, 0-9 and `-`, a letter first, no `-` last".to_owned(),
-            _ => format!("`{text}` is not application/environment/workload@target"),
-        };
+        let expected = format!("`{text}` is not application/environment/workload@target");
         assert_eq!(message.message(), expected);
     }
 }
