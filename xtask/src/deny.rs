@@ -1,9 +1,8 @@
 //! Licences, bans, sources and advisories by cargo-deny, as `deny.toml` says.
 
 use crate::place::Place;
-use crate::report::{Report, heading};
-use crate::step;
-use std::path::PathBuf;
+use crate::report::Report;
+use crate::{step, tool};
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ const REACH: Duration = Duration::from_secs(60);
 
 /// Checks the supply chain; duplicates in the tree are bans, each exception with its reason.
 pub(crate) fn all(place: &Place, report: &mut Report) {
-    let Some(program) = installed(place).or_else(|| install(place)) else {
+    let Some(program) = tool::installed(place, "cargo-deny", VERSION, &["--version"]) else {
         return report.not_run("licences, bans, sources", &format!("cargo-deny {VERSION} could not be installed"));
     };
     let deny = |arguments: &[&str]| {
@@ -29,23 +28,4 @@ pub(crate) fn all(place: &Place, report: &mut Report) {
     } else {
         report.not_reachable("advisories", "no advisory database could be reached from here");
     }
-}
-
-fn program(place: &Place) -> PathBuf {
-    place.tools.join("bin/cargo-deny")
-}
-
-fn installed(place: &Place) -> Option<PathBuf> {
-    let program = program(place);
-    let output = Command::new(&program).arg("--version").output().ok()?;
-    String::from_utf8_lossy(&output.stdout).contains(VERSION).then_some(program)
-}
-
-fn install(place: &Place) -> Option<PathBuf> {
-    heading(&format!("cargo-deny {VERSION} is installed into {}", place.tools.display()));
-    let mut cargo = Command::new("cargo");
-    cargo.args(["install", "cargo-deny", "--locked", "--version", VERSION, "--root"]).arg(&place.tools);
-    let ended = step::run(place, &mut cargo, LIMIT);
-    println!("{}", if ended.success { "" } else { &ended.output });
-    ended.success.then(|| program(place))
 }

@@ -17,6 +17,7 @@ mod soak;
 mod step;
 mod tally;
 mod tests;
+mod tool;
 
 use place::Place;
 use report::Report;

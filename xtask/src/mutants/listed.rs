@@ -7,14 +7,14 @@ use super::programs::{self, Program};
 use super::tree;
 use crate::place::Place;
 use crate::report::{Report, heading};
-use crate::step;
+use crate::tool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 const VERSION: &str = "27.1.0";
@@ -94,7 +94,7 @@ fn by_time(place: &Place, report: &mut Report, programs: Vec<Program>) -> Option
 }
 
 fn is_asked(program: &Program) -> bool {
-    let own = SOURCES.iter().any(|source| source.split('/').next() == Some(&program.package));
+    let own = SOURCES.iter().any(|source| package(source) == program.package);
     own || OTHERS.iter().any(|(package, test)| program.package == *package && program.test == *test)
 }
 
@@ -102,9 +102,10 @@ fn is_asked(program: &Program) -> bool {
 fn prepare(place: &Place, report: &mut Report, copy: &Path) -> io::Result<Vec<Mutant>> {
     let list = place.target.join("mutants/list.json");
     fs::create_dir_all(place.target.join("mutants"))?;
-    let listed = lister(place).and_then(|lister| list_with(place, &lister));
-    fs::write(&list, listed.ok_or_else(|| io::Error::other(format!("cargo-mutants {VERSION} does not run here")))?)?;
-    tree::copy(place, copy, changed)?;
+    let listed =
+        list_with(place).ok_or_else(|| io::Error::other(format!("cargo-mutants {VERSION} does not run here")))?;
+    fs::write(&list, &listed)?;
+    tree::copy(place, copy, |name| listed.contains(&format!("\"file\": \"{name}\"")))?;
     let mut switch = Command::new("cargo");
     switch.args(["run", "--quiet", "--locked", "--manifest-path", "xtask/switch/Cargo.toml", "--target-dir"]);
     switch.arg(place.target.join("switch")).arg("--").arg(&list).arg(&place.root).arg(copy);
@@ -116,30 +117,18 @@ fn prepare(place: &Place, report: &mut Report, copy: &Path) -> io::Result<Vec<Mu
     Ok(read(&ended.output))
 }
 
-fn changed(name: &str) -> bool {
-    let under = |source: &str| name.starts_with(source.trim_end_matches("**"));
-    SOURCES.iter().any(|source| under(source)) && name.ends_with(".rs")
-}
-
-fn list_with(place: &Place, lister: &Path) -> Option<String> {
-    let mut list = Command::new(lister);
+fn list_with(place: &Place) -> Option<String> {
+    let mut list = Command::new(tool::installed(place, "cargo-mutants", VERSION, &["mutants", "--version"])?);
     list.args(["mutants", "--list", "--json"]);
     list.args(SOURCES.iter().flat_map(|source| ["--file", source]));
-    list.args(["--package", "deploy-core", "--package", "deploy-fleet", "--package", "deploy-strategies"]);
+    list.args(SOURCES.iter().flat_map(|source| ["--package", package(source)]));
     let output = list.current_dir(&place.root).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The program, installed where it is missing.
-fn lister(place: &Place) -> Option<PathBuf> {
-    let program = place.tools.join("bin/cargo-mutants");
-    let told = Command::new(&program).args(["mutants", "--version"]).output();
-    if told.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains(VERSION)) {
-        return Some(program);
-    }
-    let mut cargo = Command::new("cargo");
-    cargo.args(["install", "cargo-mutants", "--locked", "--version", VERSION, "--root"]).arg(&place.tools);
-    step::run(place, &mut cargo, LIMIT).success.then_some(program)
+/// Whose a source is.
+fn package(source: &str) -> &str {
+    source.split('/').next().unwrap_or_default()
 }
 
 /// The lines `number <tab> package <tab> file:line:column: change <tab> built`.
@@ -168,13 +157,15 @@ fn without_place(name: &str) -> Option<String> {
 /// Tries them, as many at a time as there are cores.
 fn tried(place: &Place, programs: &[Program], mutants: &[&Mutant]) -> Vec<Outcome> {
     let (next, told) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let take = || {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        Some((at, mutants.get(at)?))
+    };
     let work = || {
-        while let Some((at, mutant)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, mutants.get(at)?)))
-        {
+        while let Some((at, mutant)) = take() {
             let outcome = attempt(place, programs, mutant);
             println!("{} {outcome:?}", mutant.name);
-            told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(at, outcome);
+            told.lock().unwrap_or_else(PoisonError::into_inner).insert(at, outcome);
         }
     };
     std::thread::scope(|scope| {
@@ -182,7 +173,7 @@ fn tried(place: &Place, programs: &[Program], mutants: &[&Mutant]) -> Vec<Outcom
             scope.spawn(work);
         }
     });
-    told.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_values().collect()
+    told.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 fn attempt(place: &Place, programs: &[Program], mutant: &Mutant) -> Outcome {
