@@ -63,7 +63,7 @@ fn tests(place: &Place, report: &mut Report, seed: u64) {
 /// A test prints what it measured as lines `figure: <name> = <value>`.
 fn testkit(place: &Place, report: &mut Report, test: &str, seed: u64) {
     let mut one = cargo("test");
-    one.args(["--test", test, "--", "--ignored", "--nocapture"]);
+    one.args(["--profile", "soak", "--test", test, "--", "--ignored", "--nocapture"]);
     report.tests(place, test, one.env("DEPLOY_SEED", seed.to_string()), LIMIT);
 }
 

@@ -40,8 +40,12 @@ const OTHERS: &[(&str, &str)] = &[
     ("deploy-store", "conformance"),
     ("deploy-engine", "deploy"),
 ];
-/// A mutant that takes longer is caught: far longer than any of the programs takes.
-const RUN: Duration = Duration::from_secs(60);
+/// A mutant with which a program takes this many times as long as without, and some seconds, is caught.
+const SLOWER: u32 = 20;
+const AT_LEAST: Duration = Duration::from_secs(5);
+
+/// A program, and how long it takes without a mutant.
+type Timed = (Duration, Program);
 
 /// Why a mutant survives, by its name.
 type Reasons = BTreeMap<String, String>;
@@ -86,11 +90,11 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
 }
 
 /// The quickest first; none where one of them fails without a mutant.
-fn by_time(place: &Place, report: &mut Report, programs: Vec<Program>) -> Option<Vec<Program>> {
+fn by_time(place: &Place, report: &mut Report, programs: Vec<Program>) -> Option<Vec<Timed>> {
     let timed = programs.into_iter().map(|program| Some((program.takes(place, report)?, program)));
     let mut timed: Vec<_> = timed.collect::<Option<_>>()?;
     timed.sort_by_key(|(took, _)| *took);
-    Some(timed.into_iter().map(|(_, program)| program).collect())
+    Some(timed)
 }
 
 fn is_asked(program: &Program) -> bool {
@@ -155,7 +159,7 @@ fn without_place(name: &str) -> Option<String> {
 }
 
 /// Tries them, as many at a time as there are cores.
-fn tried(place: &Place, programs: &[Program], mutants: &[&Mutant]) -> Vec<Outcome> {
+fn tried(place: &Place, programs: &[Timed], mutants: &[&Mutant]) -> Vec<Outcome> {
     let (next, told) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     let take = || {
         let at = next.fetch_add(1, Ordering::Relaxed);
@@ -176,14 +180,15 @@ fn tried(place: &Place, programs: &[Program], mutants: &[&Mutant]) -> Vec<Outcom
     told.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-fn attempt(place: &Place, programs: &[Program], mutant: &Mutant) -> Outcome {
-    let own = |program: &&Program| program.package == mutant.package;
-    let catches = |program: &Program| program.catches(place, mutant.number, RUN);
+fn attempt(place: &Place, programs: &[Timed], mutant: &Mutant) -> Outcome {
+    let own = |(_, program): &&Timed| program.package == mutant.package;
+    let catches = |(took, program): &Timed| program.catches(place, mutant.number, *took * SLOWER + AT_LEAST);
     if programs.iter().filter(own).any(|program| catches(program).is_some()) {
         return Outcome::Own;
     }
     let other = |(package, test): &(&str, &str)| {
-        programs.iter().find(|program| program.package == *package && program.test == *test && !own(program))
+        let is_it = |(_, program): &&Timed| program.package == *package && program.test == *test;
+        programs.iter().find(|program| is_it(program) && !own(program))
     };
     OTHERS.iter().filter_map(other).find_map(catches).map_or(Outcome::Survived, Outcome::Others)
 }
