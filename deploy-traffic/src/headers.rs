@@ -56,8 +56,9 @@ fn host<B>(request: &mut Request<B>) -> Result<Option<HeaderValue>, Refused> {
         };
     }
     let parts = std::mem::take(request.uri_mut()).into_parts();
-    let path = parts.path_and_query.map(Uri::from).unwrap_or_default();
-    *request.uri_mut() = path;
+    // Of `http://shop#about` nothing is left but the root.
+    let path = parts.path_and_query.map(Uri::from).filter(|uri| !uri.path().is_empty());
+    *request.uri_mut() = path.unwrap_or_default();
     let authority = parts.authority.as_ref().map_or("", |authority| authority.as_str());
     let host = authority.rsplit('@').next().unwrap_or_default();
     HeaderValue::try_from(host).map(Some).map_err(|_| Refused(StatusCode::BAD_REQUEST, "host"))
@@ -166,6 +167,15 @@ mod tests {
         passed(&mut request).unwrap();
         assert_eq!(request.uri(), "/a?b");
         assert_eq!(request.headers()["host"], "shop.example:8080");
+    }
+
+    #[test]
+    fn an_absolute_uri_without_a_path_asks_for_the_root() {
+        for (uri, path) in [("http://shop", "/"), ("http://shop#about", "/"), ("http://shop?a=b", "/?a=b")] {
+            let mut request = Request::get(uri).body(()).unwrap();
+            passed(&mut request).unwrap();
+            assert_eq!(request.uri().to_string(), path, "{uri}");
+        }
     }
 
     #[test]
