@@ -4,7 +4,7 @@
 //! stand instead, in which `MUTANT` is true for this one alone. All are built into one copy of the sources and switched
 //! by an environment variable, so that a mutant costs a test run and no build.
 
-use super::programs::{self, Program};
+use super::programs::{self, BY_POWER, Program};
 use super::tree;
 use crate::place::Place;
 use crate::report::{Report, heading};
@@ -12,30 +12,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// A mutant that never ends is caught.
-const RUN: Duration = Duration::from_secs(180);
-/// Where they are looked for, the least powerful first: package and test binary.
-const TESTS: &[(&str, &str)] = &[
-    ("deploy-core", "orders"),
-    ("deploy-core", "settle"),
-    ("deploy-core", "plans"),
-    ("deploy-core", "back"),
-    ("deploy-core", "waits"),
-    ("deploy-core", "machine"),
-    ("deploy-fleet", "limits"),
-    ("deploy-fleet", "pitfalls"),
-    ("deploy-fleet", "executor"),
-    ("deploy-fleet", "properties"),
-    ("deploy-testkit", "patience"),
-    ("deploy-testkit", "pitfalls"),
-    ("deploy-testkit", "every_stage"),
-    ("deploy-testkit", "guarantees"),
-    ("deploy-store", "sqlite"),
-    ("deploy-store", "conformance"),
-    ("deploy-engine", "deploy"),
-];
 
 /// A guard, and how it is taken away.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,34 +29,26 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
         Ok(mutants) => mutants,
         Err(error) => return report.broken("mutants", &error.to_string()),
     };
-    let programs = built(place, report, &tree);
-    let whole = programs.iter().all(|program| program.takes(place, report).is_some());
+    let tests: BTreeSet<_> = BY_POWER.iter().map(|(_, test)| *test).collect();
+    let which: Vec<_> = tests.iter().flat_map(|test| ["--test", *test]).collect();
+    let Some(programs) = programs::built(place, report, &tree, &which, Program::is_by_power) else { return };
     heading("mutants");
-    let wanted = (1..).zip(&mutants).filter(|(number, mutant)| whole && is_wanted(words, *number, mutant));
-    for (number, mutant) in wanted {
-        attempt(place, report, &programs, number, mutant);
+    let wanted: Vec<_> = (1..).zip(&mutants).filter(|(number, mutant)| is_asked(words, *number, mutant)).collect();
+    let caught = programs::for_each(&wanted, |(number, mutant)| {
+        let by = programs::by_power(&programs).find_map(|program| program.catches(place, *number));
+        println!("{number:3} {}: {}", mutant.guard, by.as_deref().unwrap_or("SURVIVED"));
+        by
+    });
+    for ((_, mutant), by) in wanted.iter().zip(caught) {
+        report.figures.push(format!("{} | {}", mutant.guard, by.as_deref().unwrap_or("SURVIVED")));
+        report.counted(&format!("mutant survived: {}", mutant.guard), by.is_some());
     }
 }
 
 /// `28-59` asks for numbers, all else for words of the guard.
-fn is_wanted(words: &str, number: usize, mutant: &Mutant) -> bool {
+fn is_asked(words: &str, number: usize, mutant: &Mutant) -> bool {
     let range = words.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
     range.map_or_else(|| mutant.guard.contains(words), |range| range.contains(&number))
-}
-
-/// Builds the programs of the list.
-fn built(place: &Place, report: &mut Report, tree: &Path) -> Vec<Program> {
-    let tests: BTreeSet<_> = TESTS.iter().map(|(_, test)| *test).collect();
-    let which: Vec<_> = tests.iter().flat_map(|test| ["--test", *test]).collect();
-    let all = programs::built(place, report, tree, &which);
-    let program = |(package, test): &(&str, &str)| {
-        let one = all.iter().find(|program| program.package == *package && program.test == *test);
-        if one.is_none() {
-            report.broken("mutants", &format!("there is no test program `{test}` of {package}"));
-        }
-        one.cloned()
-    };
-    TESTS.iter().filter_map(program).collect()
 }
 
 /// A copy of the sources with all mutants in it.
@@ -89,13 +57,6 @@ fn prepare(place: &Place, tree: &Path) -> io::Result<Vec<Mutant>> {
     tree::copy(place, tree, |name| mutants.iter().any(|mutant| mutant.file == Path::new(name)))?;
     write(&place.root, &mutants, |path, text| tree::put(&tree.join(path), text.as_bytes()))?;
     Ok(mutants)
-}
-
-fn attempt(place: &Place, report: &mut Report, programs: &[Program], number: usize, mutant: &Mutant) {
-    let by = programs.iter().find_map(|program| program.catches(place, number, RUN));
-    report.figures.push(format!("{} | {}", mutant.guard, by.as_deref().unwrap_or("SURVIVED")));
-    println!("{number:3} {}: {}", mutant.guard, by.as_deref().unwrap_or("SURVIVED"));
-    report.counted(&format!("mutant survived: {}", mutant.guard), by.is_some());
 }
 
 /// All, in the order of their numbers.
@@ -148,7 +109,7 @@ mod tests {
     #[test]
     fn mutants_are_asked_for_by_number_or_by_words() {
         let mutant = read("a way back-up\nfile.rs\n- one\n+ two\n");
-        let asked = ["", "2-3", "4-9", "back-up", "front"].map(|words| is_wanted(words, 3, &mutant));
+        let asked = ["", "2-3", "4-9", "back-up", "front"].map(|words| is_asked(words, 3, &mutant));
         assert_eq!(asked, [true, true, false, true, false]);
     }
 

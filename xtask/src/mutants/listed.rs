@@ -13,40 +13,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 const VERSION: &str = "27.1.0";
 const LIMIT: Duration = Duration::from_secs(60 * 60);
 /// The machine that decides, what it orders and how plans are verified; how a host is moved; the strategies; the rest.
 const SOURCES: [&str; 3] = ["deploy-core/src/**", "deploy-fleet/src/moves/**", "deploy-strategies/src/**"];
-/// Who tries what a package's own tests miss, the least powerful first.
-const OTHERS: &[(&str, &str)] = &[
-    ("deploy-core", "orders"),
-    ("deploy-core", "transcripts"),
-    ("deploy-fleet", "limits"),
-    ("deploy-fleet", "pitfalls"),
-    ("deploy-fleet", "executor"),
-    ("deploy-fleet", "properties"),
-    ("deploy-strategies", "stages"),
-    ("deploy-config", "refusals"),
-    ("deploy-config", "files"),
-    ("deploy-testkit", "patience"),
-    ("deploy-testkit", "pitfalls"),
-    ("deploy-testkit", "every_stage"),
-    ("deploy-testkit", "troubles"),
-    ("deploy-testkit", "model"),
-    ("deploy-store", "conformance"),
-    ("deploy-engine", "deploy"),
-];
-/// A mutant with which a program takes this many times as long as without, and some seconds, is caught.
-const SLOWER: u32 = 20;
-const AT_LEAST: Duration = Duration::from_secs(5);
-
-/// A program, and how long it takes without a mutant.
-type Timed = (Duration, Program);
-
 /// Why a mutant survives, by its name.
 type Reasons = BTreeMap<String, String>;
 
@@ -74,32 +46,29 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
         Ok(mutants) => mutants,
         Err(error) => return report.broken("mutants", &error.to_string()),
     };
-    let programs = programs::built(place, report, &copy, &["--lib", "--tests"]);
-    let Some(programs) = by_time(place, report, programs.into_iter().filter(is_asked).collect()) else { return };
+    let programs = programs::built(place, report, &copy, &["--lib", "--tests"], is_asked);
+    let Some(mut programs) = programs else { return };
+    programs.sort_by_key(|program| program.took);
     let reasons = match fs::read_to_string(place.root.join("xtask/survivors.txt")) {
         Ok(text) => reasons(&text),
         Err(error) => return report.broken("mutants", &format!("xtask/survivors.txt cannot be read: {error}")),
     };
     heading("mutants");
     let wanted: Vec<_> = mutants.iter().filter(|mutant| mutant.name.contains(words)).collect();
-    let outcomes = tried(place, &programs, &wanted);
+    let outcomes = programs::for_each(&wanted, |mutant| {
+        let outcome = attempt(place, &programs, mutant);
+        println!("{} {outcome:?}", mutant.name);
+        outcome
+    });
     for (mutant, outcome) in wanted.iter().zip(&outcomes) {
         tell(report, mutant, outcome, &reasons);
     }
     sum(report, &wanted, &outcomes, &reasons);
 }
 
-/// The quickest first; none where one of them fails without a mutant.
-fn by_time(place: &Place, report: &mut Report, programs: Vec<Program>) -> Option<Vec<Timed>> {
-    let timed = programs.into_iter().map(|program| Some((program.takes(place, report)?, program)));
-    let mut timed: Vec<_> = timed.collect::<Option<_>>()?;
-    timed.sort_by_key(|(took, _)| *took);
-    Some(timed)
-}
-
 fn is_asked(program: &Program) -> bool {
     let own = SOURCES.iter().any(|source| package(source) == program.package);
-    own || OTHERS.iter().any(|(package, test)| program.package == *package && program.test == *test)
+    own || program.is_by_power()
 }
 
 /// A copy of the sources with all that can be built, and these.
@@ -158,39 +127,15 @@ fn without_place(name: &str) -> Option<String> {
     Some(format!("{file}: {change}"))
 }
 
-/// Tries them, as many at a time as there are cores.
-fn tried(place: &Place, programs: &[Timed], mutants: &[&Mutant]) -> Vec<Outcome> {
-    let (next, told) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-    let take = || {
-        let at = next.fetch_add(1, Ordering::Relaxed);
-        Some((at, mutants.get(at)?))
-    };
-    let work = || {
-        while let Some((at, mutant)) = take() {
-            let outcome = attempt(place, programs, mutant);
-            println!("{} {outcome:?}", mutant.name);
-            told.lock().unwrap_or_else(PoisonError::into_inner).insert(at, outcome);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(work);
-        }
-    });
-    told.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
-}
-
-fn attempt(place: &Place, programs: &[Timed], mutant: &Mutant) -> Outcome {
-    let own = |(_, program): &&Timed| program.package == mutant.package;
-    let catches = |(took, program): &Timed| program.catches(place, mutant.number, *took * SLOWER + AT_LEAST);
+/// The quickest of its own package's first, then the others.
+fn attempt(place: &Place, programs: &[Program], mutant: &Mutant) -> Outcome {
+    let own = |program: &&Program| program.package == mutant.package;
+    let catches = |program: &Program| program.catches(place, mutant.number);
     if programs.iter().filter(own).any(|program| catches(program).is_some()) {
         return Outcome::Own;
     }
-    let other = |(package, test): &(&str, &str)| {
-        let is_it = |(_, program): &&Timed| program.package == *package && program.test == *test;
-        programs.iter().find(|program| is_it(program) && !own(program))
-    };
-    OTHERS.iter().filter_map(other).find_map(catches).map_or(Outcome::Survived, Outcome::Others)
+    let mut others = programs::by_power(programs).filter(|program| !own(program));
+    others.find_map(catches).map_or(Outcome::Survived, Outcome::Others)
 }
 
 /// The mutants under each heading, with it.
