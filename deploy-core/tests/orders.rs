@@ -1,8 +1,8 @@
 //! How a step is divided into orders, and how far each may go.
 
 use deploy_core::{
-    Amount, Budget, Count, Desired, Frame, OrderKind, OrderLine, RevisionId, Share, Side, Split, Spread, Standing,
-    Taken, Traffic, bounds, divide, need,
+    Amount, Bounds, Budget, Count, Desired, Frame, OrderKind, OrderLine, OrderNow, RevisionId, Share, Side, Split,
+    Spread, Standing, Taken, Traffic, bounds, divide, need,
 };
 
 fn side(revision: &str) -> Side {
@@ -108,4 +108,37 @@ fn pooled_over_one_revision_is_its_whole_split() {
     assert_eq!(frame.traffic(&Spread::Pooled, &[(old.clone(), 3)].into()), Traffic::stable());
     assert_eq!(frame.traffic(&Spread::Pooled, &[(new.clone(), 3)].into()), Traffic::candidate());
     assert_eq!(frame.traffic(&Spread::Pooled, &[(old.clone(), 1), (new.clone(), 3)].into()), Traffic::Pooled);
+}
+
+#[test]
+fn a_split_of_another_pair_is_all_of_the_side_it_came_from_until_it_is_whole() {
+    let (old, new, other) = (side("old"), side("new"), side("other"));
+    let frame = Frame { from: Some(&old), to: Some(&new) };
+    let cases = [
+        ([&old, &new], 50, Traffic::from(Split::percent(50))),
+        ([&old, &other], 50, Traffic::stable()),
+        ([&other, &new], 50, Traffic::stable()),
+        ([&other, &new], 100, Traffic::candidate()),
+        ([&new, &other], 50, Traffic::candidate()),
+    ];
+    for ([from, to], share, words) in cases {
+        let split = Split::percent(share);
+        let spread = Spread::Split { from: Some(from.clone()), to: Some(to.clone()), split };
+        assert_eq!(frame.traffic(&spread, &[].into()), words, "{spread:?}");
+    }
+}
+
+#[test]
+fn an_order_wants_nobody_of_a_side_that_is_none_of_its_two() {
+    let line = OrderLine { kind: OrderKind::Grow, from: 6, to: 3, traffic: Traffic::stable() };
+    let order = OrderNow {
+        index: 0,
+        line,
+        from: Some(side("old")),
+        to: Some(side("new")),
+        budget: Budget::default(),
+        bounds: Bounds { floor: 6, ceiling: 10 },
+        count: 6,
+    };
+    assert_eq!(["old", "new", "other"].map(|of| order.count_of(&side(of))), [6, 3, 0]);
 }

@@ -6,8 +6,8 @@
 mod support;
 
 use deploy_core::{
-    Amount, Budget, Capabilities, Count, Desired, Match, Place, Places, Plan, Share, Split, Spread, Stage, Stages,
-    Step, Sticky, Traffic,
+    Amount, Budget, Capabilities, Count, Desired, Evidence, Match, Place, Places, Plan, Share, Split, Spread, Stage,
+    Stages, Step, Sticky, Traffic,
 };
 use std::time::Duration;
 use support::{name, observed, planned, release, side_of, spec, track, workload};
@@ -144,6 +144,51 @@ fn what_stays_or_only_grows_needs_no_surge_and_no_slot() {
     let full = Capabilities { slots: Some(4), ..Capabilities::all() };
     assert!(plan_of(stays.clone(), &Capabilities::all()).is_ok());
     assert!(plan_of(stays, &full).is_ok());
+    let as_it_was = Desired { stable: ALL, ..Desired::pooled(Count::NONE) };
+    let in_place =
+        Stages::new().then(Stage::from(Step::to(as_it_was).budget(still))).then(Stage::to(Desired::pooled(ALL)));
+    assert!(plan_of(in_place, &Capabilities::all()).is_ok());
+}
+
+#[test]
+fn leave_to_be_missing_makes_up_for_a_surge_and_for_a_spare_slot() {
+    let three = |slots| Capabilities { slots, ..Capabilities::all() };
+    let rolling = |surge, unavailable, slots| {
+        let (max_surge, max_unavailable) = (Amount::Number(surge), Amount::Number(unavailable));
+        let budget = Budget { max_surge, max_unavailable, ..Budget::default() };
+        plan_of(Stages::new().then(Stage::from(Step::to(Desired::pooled(ALL)).budget(budget))), &three(slots)).is_ok()
+    };
+    for (surge, unavailable, slots, possible) in [
+        (0, 0, None, false),
+        (0, 1, None, true),
+        (1, 0, None, true),
+        (1, 0, Some(3), false),
+        (1, 1, Some(3), true),
+        (1, 0, Some(4), true),
+    ] {
+        assert_eq!(rolling(surge, unavailable, slots), possible, "{surge}, {unavailable}, {slots:?}");
+    }
+}
+
+#[test]
+fn each_order_of_a_step_needs_time_to_be_followed() {
+    let slow =
+        Capabilities { evidence: Evidence::Accepted, propagation: Duration::from_secs(60), ..Capabilities::all() };
+    let refused = |seconds| {
+        let step = Step::to(Desired::both(ALL, ALL).split(Split::candidate())).deadline(Duration::from_secs(seconds));
+        let stages = Stages::new().then(Stage::from(step)).after_commit(Step::to(Desired::candidate(ALL)));
+        plan_of(stages, &slow).err().map(|error| error.message().to_owned())
+    };
+    let grow_and_shift = "its deadline of 3m cannot be met: bake, min ready, propagation and drain alone take 3m";
+    assert_eq!(refused(180).as_deref(), Some(grow_and_shift));
+    assert_eq!(refused(181), None);
+}
+
+#[test]
+fn a_workload_that_is_to_have_nobody_ends_with_nobody() {
+    let mut plan = plan_of(Stages::new().then(Stage::to(Desired::pooled(ALL))), &Capabilities::all()).unwrap();
+    plan.tracks.get_mut(&track("web")).unwrap().candidate.as_mut().unwrap().count = 0;
+    assert!(plan.verify().is_ok(), "{:?}", plan.verify());
 }
 
 #[test]
