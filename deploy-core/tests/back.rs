@@ -4,9 +4,10 @@
 
 mod support;
 
-use deploy_core::machine::{Captured, Effect, order};
+use deploy_core::machine::{Captured, Effect, TrackSeen, order};
 use deploy_core::{
-    Ask, Count, Desired, Health, Split, Spread, Stage, Stages, Task, TaskKind, TaskOutcome, Traffic, Undo, What, Whose,
+    Ask, Count, Desired, Health, Kind, Split, Spread, Stage, Stages, Task, TaskKind, TaskOutcome, Traffic, Trouble,
+    Undo, What, Whose,
 };
 use std::collections::BTreeSet;
 use support::desk::{Desk, all_well, begins_an_order, cut_off, folds, migrated, names, replaced, tenth};
@@ -125,6 +126,9 @@ fn the_way_back_serves_by_stable_as_the_stage_did() {
     assert_eq!(of(Desired::pooled(all)), stable(Traffic::Pooled));
     assert_eq!(of(Desired::nothing()), stable(Traffic::Pooled));
     assert_eq!(of(Desired::both(all, all).split(Split::percent(0))), stable(Traffic::stable()));
+    let both = Stages::new().then(Stage::to(Desired::both(all, all).traffic(Traffic::NotRouted)));
+    let worker = Desk::new_worker(both.then(Stage::to(Desired::candidate(all).traffic(Traffic::NotRouted))), 3);
+    assert_eq!(way_back(worker).desired, stable(Traffic::NotRouted));
 }
 
 #[test]
@@ -148,4 +152,22 @@ fn a_changed_count_can_be_gone_back_from() {
     desk.ask(Ask::Rollback, 5);
     let runs = observed(&[(&desk.stable, 3)], Spread::Pooled);
     assert!(names(&desk.look(5, runs, 0)).starts_with(&["signal_taken", "rollback_started"]));
+}
+
+#[test]
+fn on_the_way_back_what_fails_is_tried_again_until_that_is_late() {
+    let mut desk =
+        Desk::asked(Stages::new().then(replaced()), 3, |request| request.retry = std::time::Duration::from_secs(60));
+    desk.begin(3);
+    desk.ask(Ask::Rollback, 5);
+    let mut failing = |second| {
+        let busy = Trouble { at: "slot-1".into(), kind: Kind::Unavailable, message: "it is busy".into() };
+        let seen = all_well(desk.runs(2, 0, Spread::Pooled), 0);
+        names(&desk.look_at(second, TrackSeen { troubles: vec![busy], ..seen }).events)
+    };
+    let begun = failing(5);
+    assert!(begun.contains(&"rollback_started") && begun.contains(&"trouble_began"), "{begun:?}");
+    assert!(failing(100).is_empty());
+    assert!(failing(1204).is_empty());
+    assert_eq!(failing(1205), ["deployment_failed"]);
 }

@@ -8,8 +8,8 @@ use deploy_core::machine::{Effect, TrackSeen};
 use deploy_core::{
     Condition, ConditionKind, Exit, Folded, Health, InstanceState, Observed, OrderKind, Running, Spread, What,
 };
-use support::desk::{Desk, all_well, folds, names, replaced, settled, tenth};
-use support::{at, instance, observed};
+use support::desk::{Desk, all_well, folds, migrated, names, replaced, settled, tenth};
+use support::{at, instance, observed, release, side_of, spec};
 
 fn says(runs: &Observed, words: &str) -> Observed {
     let condition = Condition { kind: ConditionKind::Waiting, side: None, instance: None, words: words.into() };
@@ -66,16 +66,24 @@ fn nothing_is_kept_of_the_unwell_while_it_goes_forward() {
     };
     let mut desk = Desk::new(tenth(), 3);
     assert!(!captures(&mut desk, 5));
+    let mut desk = Desk::asked(migrated(), 3, |_| {});
+    desk.begin(3);
+    assert!(desk.state().touched && desk.state().order.is_none());
+    assert!(!captures(&mut desk, 5), "its first task runs");
 }
 
 #[test]
 fn an_instance_that_has_ended_keeps_no_order_from_being_settled() {
-    let mut desk = Desk::new(deploy_core::Stages::new().then(replaced()), 3);
-    let mut runs = desk.runs(0, 3, Spread::Pooled);
-    let mut ended = instance("old", &desk.stable, false);
-    ended.state = InstanceState::Exited(Exit { code: Some(0), signal: None });
-    runs.sides.insert(desk.stable.clone(), Running::Instances(vec![ended]));
-    assert!(settled(&desk.look(5, runs, 0), OrderKind::InPlace));
+    let stray = side_of(&release(spec("v0", 3)), "web");
+    for of in ["stable", "a stray"] {
+        let mut desk = Desk::new(deploy_core::Stages::new().then(replaced()), 3);
+        let side = if of == "stable" { desk.stable.clone() } else { stray.clone() };
+        let mut runs = desk.runs(0, 3, Spread::Pooled);
+        let mut ended = instance("old", &side, false);
+        ended.state = InstanceState::Exited(Exit { code: Some(0), signal: None });
+        runs.sides.insert(side, Running::Instances(vec![ended]));
+        assert!(settled(&desk.look(5, runs, 0), OrderKind::InPlace), "{of}");
+    }
 }
 
 #[test]

@@ -6,12 +6,13 @@ mod support;
 
 use deploy_core::machine::{Effect, TrackSeen, order};
 use deploy_core::{
-    Amount, Budget, Count, Desired, Folded, Health, InstanceState, OrderKind, Spread, Stage, Stages, Step, Token,
+    Amount, Ask, Budget, Capabilities, Count, Counts, Desired, Folded, Health, InstanceState, Observed, Order,
+    OrderKind, Request, Running, Side, Spread, Stage, Stages, Step, Token, Traffic,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
 use support::desk::{Desk, all_well, change, folds, replaced, settled, tenth};
-use support::{at, observed, release, side_of, spec, track};
+use support::{at, name, observed, planned, release, side_of, spec, track, worker};
 
 #[test]
 fn a_shift_is_settled_when_the_requests_are_seen_to_go_where_they_were_told_to() {
@@ -30,6 +31,78 @@ fn of_a_stable_that_had_lost_some_before_no_more_are_waited_for_than_served() {
     let mut desk = Desk::new(tenth(), 1);
     let runs = desk.runs(1, 1, desk.split(0));
     assert!(settled(&desk.look(5, runs, 0), OrderKind::Grow));
+}
+
+#[test]
+fn of_stable_as_many_are_waited_for_as_served_when_the_stage_began() {
+    let mut desk = Desk::new(tenth(), 3);
+    for (second, stable, fits) in [(5, 0, false), (6, 2, false), (7, 3, true)] {
+        let runs = desk.runs(stable, 1, desk.split(0));
+        assert_eq!(settled(&desk.look(second, runs, 0), OrderKind::Grow), fits, "{stable} of stable stand");
+    }
+}
+
+#[test]
+fn on_the_way_back_what_is_left_of_the_candidate_is_not_waited_for() {
+    let mut desk = Desk::new(tenth(), 3);
+    for (second, share) in [(5, 0), (6, 10), (7, 10)] {
+        desk.look(second, desk.runs(3, 1, desk.split(share)), 0);
+    }
+    assert_eq!(desk.state().order.as_ref().unwrap().line.to, 3);
+    desk.ask(Ask::Rollback, 8);
+    desk.look(8, desk.runs(3, 1, desk.split(10)), 0);
+    let away = desk.runs(3, 1, desk.split(0));
+    assert!(settled(&desk.look(9, away, 0), OrderKind::Shift), "one of three was ever there");
+}
+
+#[test]
+fn more_than_ordered_are_too_many_unless_an_autoscaler_wants_them() {
+    for (stable, candidate, wanted, fits) in
+        [(0, 3, None, true), (0, 4, None, false), (0, 4, Some(3), true), (0, 2, Some(3), false), (1, 3, Some(3), false)]
+    {
+        let mut desk = Desk::new(Stages::new().then(replaced()), 3);
+        let runs = Observed { wanted, ..desk.runs(stable, candidate, Spread::Pooled) };
+        let events = desk.look(5, runs, 0);
+        assert_eq!(settled(&events, OrderKind::InPlace), fits, "{stable} and {candidate}, {wanted:?} are wanted");
+    }
+}
+
+#[test]
+fn of_a_platforms_numbers_who_failed_and_who_cannot_be_told_are_written_off() {
+    let budget = Budget { max_failed: Amount::Number(2), ..Budget::default() };
+    let by_number = |failed, unknown, ready| {
+        let stage = Stage::from(replaced().step.budget(budget.clone()));
+        let mut desk = Desk::new(Stages::new().then(stage), 3);
+        let mut runs = desk.runs(0, 0, Spread::Pooled);
+        let counts = Counts { failed, unknown, ready, ..Counts::steady(3) };
+        runs.sides.insert(desk.candidate.clone(), Running::Counts(counts));
+        settled(&desk.look(5, runs, 0), OrderKind::InPlace)
+    };
+    assert!(by_number(1, 1, 1));
+    assert!(by_number(0, 1, 2));
+    assert!(!by_number(0, 1, 1));
+    assert!(!by_number(2, 1, 0), "no more than two are written off");
+}
+
+/// What runs of one side on a platform that routes nothing.
+fn unrouted(side: &Side, count: u32) -> Observed {
+    Observed { traffic: None, ..observed(&[(side, count)], Spread::None) }
+}
+
+#[test]
+fn where_nothing_is_routed_no_router_is_asked_whether_a_workload_has_gone() {
+    let two = spec("v1", 3).workload(name("api"), worker("api", "v1", 1));
+    let mut rest = two.clone().version("v2");
+    rest.workloads.remove("web");
+    let (old, new) = (release(two), release(rest));
+    let (web, api) = (side_of(&old, "web"), side_of(&old, "api"));
+    let runs = [("web", unrouted(&web, 3)), ("api", unrouted(&api, 1))];
+    let capabilities = Capabilities { routes: false, ..Capabilities::all() };
+    let plan = planned(&new, &[&old], Stages::new(), &capabilities, &runs).unwrap();
+    let mut desk = Desk::planned(Request::new(new, name("production")), plan, [web.clone(), web.clone()]);
+    for (second, left, gone) in [(1, 3, false), (2, 3, false), (3, 1, false), (4, 0, true)] {
+        assert_eq!(settled(&desk.look(second, unrouted(&web, left), 0), OrderKind::Shrink), gone, "{left} are left");
+    }
 }
 
 #[test]
@@ -152,4 +225,45 @@ fn the_floor_is_lower_by_who_is_written_off_and_not_twice() {
         order(&desk.record, &desk.seen, &track("web"), &lost, false, at(5)).unwrap().floor
     };
     assert_eq!((floor(3), floor(2)), (2, 2), "who was lost before served nobody when the stage began");
+}
+
+/// What a deployer is told of the order that is under way.
+fn told<T>(desk: &Desk, of: impl FnOnce(&Order<'_>) -> T) -> T {
+    of(&order(&desk.record, &desk.seen, &track("web"), &BTreeSet::new(), false, at(5)).unwrap())
+}
+
+#[test]
+fn the_side_with_more_traffic_is_left_to_the_autoscaler_but_not_one_that_is_to_go() {
+    let at_least =
+        |desk: &Desk| told(desk, |order| [&order.from, &order.to].map(|side| side.as_ref().unwrap().at_least));
+    let wanted = |desk: &Desk, candidate, spread| Observed { wanted: Some(3), ..desk.runs(3, candidate, spread) };
+    let mut grow = Desk::new(tenth(), 3);
+    assert_eq!(at_least(&grow), [false, false], "there is no autoscaler");
+    grow.look(5, wanted(&grow, 0, grow.split(0)), 0);
+    assert_eq!(at_least(&grow), [true, false]);
+    let mut rolling = Desk::new(Stages::new().then(replaced()), 3);
+    rolling.look(5, wanted(&rolling, 1, Spread::Pooled), 0);
+    assert_eq!(at_least(&rolling), [false, true]);
+    rolling.ask(Ask::Rollback, 6);
+    rolling.look(6, wanted(&rolling, 1, Spread::Pooled), 0);
+    assert_eq!(told(&rolling, |order| order.to.as_ref().map(|to| (to.count, to.at_least))), Some((0, false)));
+}
+
+#[test]
+fn a_deployer_is_told_the_ports_and_where_requests_went_before() {
+    let before = |desk: &Desk| told(desk, |order| order.traffic_before.clone());
+    let mut desk = Desk::new(tenth(), 3);
+    assert_eq!(told(&desk, |order| order.ports.clone()), [(name("http"), 8080)].into());
+    assert_eq!(before(&desk), Traffic::stable());
+    for (second, share) in [(5, 0), (6, 10)] {
+        desk.look(second, desk.runs(3, 1, desk.split(share)), 0);
+    }
+    assert_eq!(before(&desk), Traffic::from(deploy_core::Split::percent(10)));
+}
+
+#[test]
+fn a_deployer_of_a_worker_is_told_that_nobody_was_routed_to_it() {
+    let stages = Stages::new().then(Stage::to(Desired::pooled(Count::ALL).traffic(Traffic::InPlace)));
+    let desk = Desk::new_worker(stages, 3);
+    assert_eq!(told(&desk, |order| order.traffic_before.clone()), Traffic::NotRouted);
 }

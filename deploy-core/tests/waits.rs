@@ -4,14 +4,14 @@
 
 mod support;
 
-use deploy_core::machine::{Claim, Effect, Judgement, Next, TrackSeen};
+use deploy_core::machine::{Captured, Claim, Effect, Judgement, Next, TrackSeen};
 use deploy_core::{
-    Ask, Condition, ConditionKind, Desired, GateSpec, Health, JudgeSpec, Observed, Spread, Stage, Stages, Step, Task,
-    TaskAct, TaskKind, TaskOutcome, Verdict,
+    Ask, Condition, ConditionKind, Count, Decision, Desired, Exit, GateSpec, Health, InstanceState, JudgeSpec,
+    Observed, Running, Split, Spread, Stage, Stages, Step, Task, TaskAct, TaskKind, TaskOutcome, Verdict, What,
 };
 use std::time::Duration;
 use support::desk::{Desk, all_well, begins_an_order, committed, cut_off, folds, migrated, names, replaced, tenth};
-use support::{at, name, observed, release, spec};
+use support::{at, instance, name, observed, release, spec, worker};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -58,6 +58,68 @@ fn a_judge_that_says_no_ends_the_bake_at_once() {
     let (mut desk, up) = up(replaced().bake(SECOND * 60).judge(judge()));
     let no = judged(&mut desk, &up, 1, Verdict::Fail("slow".into()));
     assert!(no.starts_with(&["release_judged", "rollback_started"]), "{no:?}");
+}
+
+#[test]
+fn whoever_promotes_passes_over_what_the_judge_says() {
+    let (mut desk, up) = up(replaced().bake(SECOND * 60).judge(judge()));
+    desk.ask(Ask::Promote { to_the_end: false }, 40);
+    let no = judged(&mut desk, &up, 1, Verdict::Fail("slow".into()));
+    assert!(no.starts_with(&["signal_taken", "release_judged", "stage_passed"]), "{no:?}");
+}
+
+/// All of stable replaced at the tenth second, in a stage that asks whether it may pass.
+fn asked_to_look() -> (Desk, Observed) {
+    let (desk, up) = up(replaced().gate(Some(GateSpec::approval(name("look")))));
+    assert_eq!(desk.record.gates.len(), 1);
+    (desk, up)
+}
+
+fn approve() -> Ask {
+    Ask::Approve { gate: "look".into() }
+}
+
+#[test]
+fn a_stage_waits_for_its_gate_until_that_has_decided() {
+    let (mut desk, up) = asked_to_look();
+    let key = desk.record.gates.keys().next().unwrap().clone();
+    desk.seen.gates = [(key.clone(), Decision::Waiting)].into();
+    assert!(desk.look(20, up.clone(), 0).is_empty());
+    desk.seen.gates = [(key, Decision::Open)].into();
+    assert!(names(&desk.look(21, up, 0)).starts_with(&["gate_decided", "stage_passed"]));
+}
+
+#[test]
+fn in_a_pause_a_gate_may_open_and_nothing_passes_it() {
+    let (mut desk, up) = asked_to_look();
+    desk.ask(Ask::Pause, 20);
+    desk.ask(approve(), 20);
+    let opened = names(&desk.look(20, up.clone(), 0));
+    assert_eq!(opened, ["signal_taken", "deployment_paused", "signal_taken", "gate_decided"]);
+    desk.ask(Ask::Resume, 21);
+    assert!(names(&desk.look(21, up, 0)).contains(&"stage_passed"));
+}
+
+#[test]
+fn a_gate_that_has_opened_is_not_asked_again_when_its_stage_has_to_settle_again() {
+    let (mut desk, up) = asked_to_look();
+    desk.ask(approve(), 20);
+    let fewer = desk.runs(0, 2, Spread::Pooled);
+    assert_eq!(names(&desk.look(20, fewer, 0)).last(), Some(&"service_unsettled"));
+    let again = names(&desk.look(30, up, 0));
+    assert!(again.contains(&"stage_passed") && !again.contains(&"gate_asked"), "{again:?}");
+}
+
+#[test]
+fn a_workload_that_waits_for_another_one_is_past_being_promoted() {
+    let two = spec("v2", 3).workload(name("api"), worker("api", "v2", 1));
+    let mut desk = Desk::of([&release(spec("v1", 3)), &release(two)], Stages::new().then(replaced()), 3, |_| {});
+    desk.begin(3);
+    let up = desk.runs(0, 3, Spread::Pooled);
+    let done = desk.look(5, up.clone(), 0);
+    assert_eq!(names(&done).last(), Some(&"service_updated"), "{done:?}");
+    desk.ask(Ask::Promote { to_the_end: false }, 6);
+    assert_eq!(names(&desk.look(6, up, 0)), ["signal_refused"], "the other one has not begun");
 }
 
 #[test]
@@ -193,6 +255,33 @@ fn a_task_that_has_had_its_time_fails() {
 }
 
 #[test]
+fn a_task_that_is_late_is_told_by_how_far_it_came() {
+    for (outcome, how_far) in [
+        (TaskOutcome::Running, "it still runs"),
+        (TaskOutcome::NotStarted, "it never started"),
+        (TaskOutcome::Unknown, "its state is unknown"),
+    ] {
+        let mut desk = Desk::asked(migrated(), 3, |_| {});
+        desk.begin(3);
+        let late = with_tasks(&mut desk, 61, 3, Spread::Pooled, &outcome).events;
+        let why = late.iter().find_map(|what| match what {
+            What::RollbackStarted { reason, .. } => Some(reason.as_str()),
+            _ => None,
+        });
+        assert_eq!(why, Some(format!("task migrate is late: {how_far} after 1m").as_str()));
+    }
+}
+
+#[test]
+fn a_task_that_was_barred_by_somebody_waits_for_a_person() {
+    let mut desk = Desk::asked(migrated(), 3, |_| {});
+    desk.begin(3);
+    let barred = with_tasks(&mut desk, 5, 3, Spread::Pooled, &TaskOutcome::Barred).events;
+    assert_eq!(names(&barred), ["task_ended", "deployment_paused"]);
+    assert_eq!(desk.record.reason(), Some("task migrate was barred"));
+}
+
+#[test]
 fn a_task_that_has_had_its_time_in_a_pause_in_the_dark_is_not_started_any_more() {
     let task = Task::new(name("migrate"), TaskKind::Migration, ["do"]);
     let dark = Stage::from(Step::to(Desired::nothing()).after([task]));
@@ -225,6 +314,34 @@ fn in_a_pause_no_order_is_taken_further() {
     assert_eq!(paused(&mut desk, 5), Some(false));
     desk.ask(Ask::Pause, 6);
     assert_eq!(paused(&mut desk, 6), Some(true));
+}
+
+#[test]
+fn a_pause_does_not_keep_in_the_dark_who_is_to_come_up_again() {
+    let (all, none) = (Count::ALL, Count::NONE);
+    let both = Stages::new().then(Stage::to(Desired::both(all, all).split(Split::percent(50))));
+    let both = both.then(Stage::to(Desired::both(all, all).split(Split::candidate())));
+    let both = both.after_commit(Step::to(Desired::candidate(all)));
+    let cases = [
+        (Stages::new().then(replaced()), 0, false),
+        (both, 3, false),
+        (Stages::new().then(Stage::to(Desired::pooled(none))).then(replaced()), 0, true),
+    ];
+    for (mut stages, up, holds) in cases {
+        stages.before.insert(0, Stage::to(Desired::nothing()));
+        let mut desk = Desk::new(stages, 3);
+        for (second, [stable, candidate]) in [(5, [3, 0]), (6, [0, 0]), (7, [up, up])] {
+            desk.look(second, desk.runs(stable, candidate, Spread::None), 0);
+        }
+        assert_ne!(desk.state().standing.spread, Spread::None);
+        desk.ask(Ask::Pause, 8);
+        let paused = desk.look_at(8, all_well(desk.runs(up, up, Spread::None), 0)).effects.into_iter();
+        let paused = paused.filter_map(|effect| match effect {
+            Effect::Converge { paused, .. } => Some(paused),
+            _ => None,
+        });
+        assert_eq!(paused.collect::<Vec<_>>(), [holds], "{:?}", desk.state().order);
+    }
 }
 
 #[test]
@@ -276,6 +393,36 @@ fn a_look_is_due_when_the_min_ready_time_is_over() {
         let seen = well(&desk, since);
         assert_eq!(due(&desk.look_at(second, seen)), Some(at(wakes)), "{second}");
     }
+    let mut seen = well(&desk, 19);
+    folds(&mut seen, &desk.candidate, Health::Healthy, 22);
+    assert_eq!(due(&desk.look_at(26, seen)), Some(at(29)), "of who has it still before it");
     let seen = well(&desk, 19);
-    assert!(due(&desk.look_at(26, seen)) > Some(at(26)));
+    assert!(due(&desk.look_at(30, seen)) > Some(at(30)));
+}
+
+#[test]
+fn a_candidate_ends_too_often_within_ten_minutes_or_in_one_slot_of_a_stage() {
+    let cases = [
+        ([(10, "a"), (100, "b"), (609, "c")], true),
+        ([(10, "a"), (100, "b"), (610, "c")], false),
+        ([(10, "a"), (700, "a"), (1400, "a")], true),
+        ([(10, "a"), (700, "b"), (1400, "a")], false),
+        ([(10, "a"), (700, "b"), (1400, "c")], false),
+    ];
+    for (ends, too_often) in cases {
+        let long = Stage::from(replaced().step.deadline(SECOND * 7200));
+        let mut desk = Desk::new(Stages::new().then(long), 3);
+        let mut happened = Vec::new();
+        for (second, slot) in ends {
+            assert!(!happened.contains(&"rollback_started"), "{ends:?}");
+            let mut ended = instance(&format!("at {second}"), &desk.candidate, false);
+            (ended.slot, ended.state) = (slot.into(), InstanceState::Exited(Exit { code: Some(1), signal: None }));
+            let evidence = [(ended.id.clone(), Captured::default())].into();
+            let mut runs = desk.runs(3, 0, Spread::Pooled);
+            runs.sides.insert(desk.candidate.clone(), Running::Instances(vec![ended]));
+            happened = names(&desk.look_at(second, TrackSeen { evidence, ..all_well(runs, 0) }).events);
+            assert!(happened.contains(&"instance_ended"), "{happened:?}");
+        }
+        assert_eq!(happened.contains(&"rollback_started"), too_often, "{ends:?}");
+    }
 }

@@ -2,12 +2,12 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared by several test programs")]
 
-use super::{at, name, observed, planned, release, side_of, spec, track};
+use super::{at, name, observed, planned, release, side_of, spec, track, worker};
 use deploy_core::machine::{Claim, Next, Seen, TrackSeen, reconcile};
 use deploy_core::{
     Actor, Ask, Capabilities, Count, DeploymentId, Desired, Event, Folded, Health, Instance, InstanceState, Observed,
-    OrderKind, Record, Release, Request, Running, Side, Signal, Split, Spread, Stage, Stages, Step, Task, TaskKind,
-    Token, TrackState, Undo, What,
+    OrderKind, Plan, Record, Release, Request, Running, Side, Signal, Split, Spread, Stage, Stages, Step, Task,
+    TaskKind, Token, TrackState, Undo, What,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,14 @@ impl Desk {
         desk
     }
 
+    /// The same of a worker.
+    pub fn new_worker(stages: Stages, run: u32) -> Self {
+        let of = |version| release(spec(version, 3).workload(name("web"), worker("web", version, 3)));
+        let mut desk = Self::of([&of("v1"), &of("v2")], stages, run, |_| {});
+        desk.begin(run);
+        desk
+    }
+
     /// The same, not begun yet, asked for in another way.
     pub fn asked(stages: Stages, run: u32, asks: impl FnOnce(&mut Request)) -> Self {
         Self::of([&release(spec("v1", 3)), &release(spec("v2", 3))], stages, run, asks)
@@ -39,9 +47,15 @@ impl Desk {
         let (stable, candidate) = (side_of(old, "web"), side_of(new, "web"));
         let runs = observed(&[(&stable, run)], Spread::Pooled);
         let plan = planned(new, &[old], stages, &Capabilities::all(), &[("web", runs)]).unwrap();
-        let mut request = Box::new(Request::new(new.clone(), name("production")));
+        let mut request = Request::new(new.clone(), name("production"));
         asks(&mut request);
-        let first = Event { number: 1, at: at(0), what: What::Requested { request, actor: Actor::new("tester") } };
+        Self::planned(request, plan, [stable, candidate])
+    }
+
+    /// By a plan that was made.
+    pub fn planned(request: Request, plan: Plan, [stable, candidate]: [Side; 2]) -> Self {
+        let what = What::Requested { request: Box::new(request), actor: Actor::new("tester") };
+        let first = Event { number: 1, at: at(0), what };
         let record = Record::fold(&DeploymentId::new("d"), [first]).unwrap();
         let lease = Claim { epoch: 1, renewed_before: None };
         let seen = Seen { lease, plan: Some(Ok(Arc::new(plan))), ..Seen::default() };

@@ -32,6 +32,11 @@ pub fn workload(of: &str, version: &str, replicas: u32) -> Workload {
     workload
 }
 
+/// One that no requests are routed to.
+pub fn worker(of: &str, version: &str, replicas: u32) -> Workload {
+    Workload { ports: BTreeMap::new(), ..workload(of, version, replicas) }
+}
+
 pub fn spec(version: &str, replicas: u32) -> Spec {
     Spec::new(name("shop"))
         .version(version)
