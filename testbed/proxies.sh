@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets the reverse proxies and the load generator that `cargo bench -p deploy-benches --bench proxy` compares with:
 # nginx, HAProxy and wrk by apt-get (needs root), kamal-proxy by Go into $DEPLOY_CACHE/tools/bin.
-# proxies.sh [KAMAL_PROXY_VERSION]; with KAMAL_PROXY_SOURCE=FOLDER it builds a checkout instead. Needs Go for that.
+# proxies.sh [KAMAL_PROXY_VERSION]
 set -euo pipefail
 tools=${DEPLOY_CACHE:-$HOME/.cache/deploy}/tools
 missing=()
@@ -17,14 +17,22 @@ if ((${#apt[@]})); then
   { apt-get update -q && apt-get install -qy --no-install-recommends "${apt[@]}"; } || missing+=("${apt[@]}")
 fi
 
-if [ ! -x "$tools/bin/kamal-proxy" ]; then
+# A module of its own that imports the command: all it needs of a module proxy are the versions that are asked for.
+kamal_proxy() {
+  local module=github.com/basecamp/kamal-proxy folder
+  folder=$(mktemp -d)
+  printf 'module build\n\ngo 1.24\n\nrequire %s %s\n' "$module" "$1" >"$folder/go.mod"
+  printf '//go:build tools\n\npackage tools\n\nimport _ "%s/cmd/kamal-proxy"\n' "$module" >"$folder/tools.go"
   mkdir -p "$tools/bin"
+  (cd "$folder" && go mod tidy && CGO_ENABLED=0 go build -trimpath -o "$tools/bin/" "$module/cmd/kamal-proxy") || return 1
+  rm -r "$folder"
+}
+
+if [ ! -x "$tools/bin/kamal-proxy" ]; then
   if ! command -v go >/dev/null; then
     missing+=("kamal-proxy (there is no Go)")
-  elif [ -n "${KAMAL_PROXY_SOURCE:-}" ]; then
-    (cd "$KAMAL_PROXY_SOURCE" && CGO_ENABLED=0 go build -trimpath -o "$tools/bin/kamal-proxy" ./cmd/kamal-proxy) || missing+=(kamal-proxy)
   else
-    CGO_ENABLED=0 GOBIN="$tools/bin" go install -trimpath "github.com/basecamp/kamal-proxy/cmd/kamal-proxy@${1:-v0.9.2}" || missing+=(kamal-proxy)
+    kamal_proxy "${1:-v0.9.2}" || missing+=(kamal-proxy)
   fi
 fi
 
