@@ -2,7 +2,7 @@
 
 use crate::place::Place;
 use crate::step::{self, Ended};
-use crate::tally::Tally;
+use crate::tally::{Tally, slow};
 use std::io::{Write as _, stdout};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -76,6 +76,7 @@ impl Report {
         self.tally += tally;
         let Tally { passed, failed, ignored } = tally;
         println!("{passed} passed, {failed} failed, {ignored} ignored in {:.1} s", ended.took.as_secs_f64());
+        slow(&ended.output).iter().for_each(|(took, suite)| println!("  {took:6.1} s {suite}"));
         if tally.failed > 0 {
             println!("{}", ended.output);
             self.failures.push(name.to_owned());
