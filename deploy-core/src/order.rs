@@ -27,6 +27,11 @@ impl OrderKind {
     pub const fn retires(self) -> bool {
         matches!(self, Self::Shrink | Self::InPlace)
     }
+
+    /// Whether traffic moves from one side to another.
+    pub(crate) const fn shifts(self) -> bool {
+        matches!(self, Self::Shift | Self::InPlace)
+    }
 }
 
 /// One side of an order.

@@ -230,6 +230,9 @@ pub struct TrackState {
     pub standing: Standing,
     /// Where the order before that left it.
     pub standing_before: Standing,
+    /// A change of traffic was ordered, and no order has settled since.
+    #[serde(default)]
+    pub shifting: bool,
     /// When the change of traffic was first seen.
     pub traffic_seen: Option<Timestamp>,
     /// How much of the bake was earned before `since`.
@@ -348,10 +351,12 @@ impl Record {
         self.leg(planned, state).get(state.stage)
     }
 
-    /// Folded health as it counts: an instance that flapped more than 10 times in a stage is unhealthy for that stage.
+    /// Folded health as it counts: an instance that flapped more than 10 times in a stage is unhealthy for that stage,
+    /// unless it cannot be told.
     pub fn settle_health(&self, track: &TrackRef, instance: &InstanceId, folded: Folded) -> Folded {
         let flaps = self.tracks.get(track).and_then(|state| state.flaps.get(instance)).copied().unwrap_or(0);
-        if flaps > Self::FLAPS { Folded { health: crate::Health::Unhealthy, ..folded } } else { folded }
+        let is_told = folded.health != crate::Health::Unknown;
+        if flaps > Self::FLAPS && is_told { Folded { health: crate::Health::Unhealthy, ..folded } } else { folded }
     }
 
     /// So many changes of health of an instance in a stage are recorded; then it is unhealthy for that stage.

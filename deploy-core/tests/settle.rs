@@ -6,12 +6,12 @@ mod support;
 
 use deploy_core::machine::{Effect, TrackSeen, order};
 use deploy_core::{
-    Amount, Ask, Budget, Capabilities, Count, Counts, Desired, Folded, Health, InstanceState, Observed, Order,
-    OrderKind, Request, Running, Side, Spread, Stage, Stages, Step, Token, Traffic,
+    Amount, Ask, Budget, Capabilities, Count, Counts, Desired, Evidence, Folded, Health, InstanceState, Observed,
+    Order, OrderKind, Point, Request, Running, Side, Spread, Stage, Stages, Step, TaskOutcome, Token, Traffic,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
-use support::desk::{Desk, all_well, change, folds, replaced, settled, tenth};
+use support::desk::{Desk, all_well, change, folds, migrated, names, replaced, settled, tenth};
 use support::{at, name, observed, planned, release, side_of, spec, track, worker};
 
 #[test]
@@ -24,6 +24,39 @@ fn a_shift_is_settled_when_the_requests_are_seen_to_go_where_they_were_told_to()
     }
     let moved = desk.runs(3, 1, desk.split(10));
     assert!(settled(&desk.look(60, moved, 0), OrderKind::Shift));
+}
+
+#[test]
+fn a_count_that_is_raised_while_the_traffic_moves_proves_nothing_of_where_it_is() {
+    let mut desk = Desk::new(tenth(), 3);
+    let accepted = |mut runs: Observed| {
+        runs.traffic.iter_mut().for_each(|traffic| traffic.evidence = Evidence::Accepted);
+        runs
+    };
+    assert!(settled(&desk.look(5, accepted(desk.runs(3, 1, desk.split(0))), 0), OrderKind::Grow));
+    let moved = desk.look(6, accepted(desk.runs(3, 1, desk.split(10))), 0);
+    assert_eq!(names(&moved), ["traffic_seen"]);
+    let wanted = Observed { wanted: Some(9), ..accepted(desk.runs(3, 1, desk.split(10))) };
+    assert_eq!(names(&desk.look(7, wanted, 0)), ["count_raised", "green_deployment_started", "traffic_seen"]);
+    let grown = Observed { wanted: Some(9), ..accepted(desk.runs(10, 1, desk.split(10))) };
+    for second in [8, 36] {
+        assert!(!settled(&desk.look(second, grown.clone(), 0), OrderKind::Grow), "old requests may be where they were");
+    }
+    assert!(settled(&desk.look(37, grown, 0), OrderKind::Grow));
+}
+
+#[test]
+fn who_was_ill_when_a_stage_began_and_is_well_when_its_order_begins_is_kept_by_its_floor() {
+    let mut desk = Desk::asked(migrated(), 3, |_| {});
+    let runs = observed(&[(&desk.stable, 3)], Spread::Pooled);
+    let mut ill = all_well(runs.clone(), 0);
+    folds(&mut ill, &desk.stable, Health::Unhealthy, 0);
+    (1..4).for_each(|second| drop(desk.look_at(second, ill.clone())));
+    assert_eq!((desk.state().baseline, desk.state().point), (0, Point::Before(0)));
+    let mut well = all_well(runs, 4);
+    well.tasks = desk.record.tasks.keys().map(|key| (key.clone(), TaskOutcome::Done)).collect();
+    desk.look_at(5, well);
+    assert_eq!(desk.state().order.as_ref().unwrap().bounds.floor, 3);
 }
 
 #[test]
@@ -204,15 +237,18 @@ fn who_flaps_too_often_is_unwell_for_its_stage() {
     let mut desk = Desk::new(tenth(), 3);
     let runs = observed(&[(&desk.stable, 3)], Spread::Pooled);
     let one = runs.instances().next().unwrap().id.clone();
-    let well = Folded { health: Health::Healthy, since: at(0), fresh: true };
-    let counts_as = |desk: &Desk| desk.record.settle_health(&track("web"), &one, well).health;
+    let counts_as = |desk: &Desk, health| {
+        let folded = Folded { health, since: at(0), fresh: true };
+        desk.record.settle_health(&track("web"), &one, folded).health
+    };
     for (second, health) in (5..16).zip([Health::Unhealthy, Health::Healthy].into_iter().cycle()) {
-        assert_eq!(counts_as(&desk), Health::Healthy, "{second}");
+        assert_eq!(counts_as(&desk, Health::Healthy), Health::Healthy, "{second}");
         let mut seen = all_well(runs.clone(), 0);
         folds(&mut seen, &desk.stable, health, second);
         desk.look_at(second, seen);
     }
-    assert_eq!(counts_as(&desk), Health::Unhealthy);
+    assert_eq!(counts_as(&desk, Health::Healthy), Health::Unhealthy);
+    assert_eq!(counts_as(&desk, Health::Unknown), Health::Unknown, "it could not be told");
 }
 
 #[test]

@@ -36,6 +36,7 @@ impl TrackState {
             What::OrderBegan { order, .. } => self.order_began(order, at),
             What::TrafficSeen { .. } => self.traffic_seen = Some(at),
             What::OrderSettled { .. } => {
+                self.shifting = false;
                 let next = match self.point {
                     Point::Order(index) if index + 1 < self.lines.len() => Point::Next(index + 1),
                     _ => Point::After(0),
@@ -108,6 +109,7 @@ impl TrackState {
         self.touched = true;
         self.generation += 1;
         self.traffic_seen = None;
+        self.shifting |= order.line.kind.shifts();
         let after = self.standing.after(&order.line, order.frame());
         self.standing_before = std::mem::replace(&mut self.standing, after);
         self.order = Some(order.clone());

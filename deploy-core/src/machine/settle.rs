@@ -98,7 +98,8 @@ impl Sight<'_> {
             return Some(format!("traffic is not at {} yet", order.line.traffic));
         }
         let evidence = self.observed()?.traffic.as_ref().map_or(Evidence::DataPlane, |traffic| traffic.evidence);
-        let moves = matches!(order.line.kind, OrderKind::Shift | OrderKind::InPlace) && self.planned.routed;
+        // An order that came in the midst of a change keeps what nobody has proven yet.
+        let moves = self.state.shifting && self.planned.routed;
         if !moves || evidence == Evidence::DataPlane {
             return None;
         }

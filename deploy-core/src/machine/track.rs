@@ -128,15 +128,19 @@ impl<'a> Sight<'a> {
         let taken = self.take_counts(stage);
         let frame = Frame { from: stage.from.as_ref(), to: stage.to.as_ref() };
         let lines = divide(&stage.stage.step.desired, taken, &self.state.standing, frame);
-        let serving: u32 = self.serving().map(|side| self.presumed_ready(side)).sum();
         vec![What::StageBegan {
             track: self.name.clone(),
             index: self.state.stage,
             taken,
-            baseline: self.state.baseline.max(serving),
+            baseline: self.state.baseline.max(self.serving_now()),
             lines,
             deadline: time::after(self.look.now, stage.stage.step.deadline),
         }]
+    }
+
+    /// How many serve, as far as is known.
+    fn serving_now(&self) -> u32 {
+        self.serving().map(|side| self.presumed_ready(side)).sum()
     }
 
     /// The sides that serve, as far as the last order says; what is there of a worker.
@@ -186,13 +190,15 @@ impl<'a> Sight<'a> {
         }
         let budget = &stage.stage.step.budget;
         let count = self.state.taken.greater();
+        // Who was ill when the stage began may be well by now.
+        let baseline = self.state.baseline.max(self.serving_now());
         let order = OrderNow {
             index,
             line: line.clone(),
             from: stage.from.clone(),
             to: stage.to.clone(),
             budget: budget.clone(),
-            bounds: bounds(&self.state.lines, budget, count, self.state.baseline, 0),
+            bounds: bounds(&self.state.lines, budget, count, baseline, 0),
             count,
         };
         vec![What::OrderBegan { track: self.name.clone(), order: Box::new(order) }]

@@ -54,10 +54,10 @@ pub fn play_without(seed: u64, profile: Profile, name: &str, without: &BTreeSet<
         in_trouble(&mut run, &mut draw, &frame, version)?;
     }
     peace(&mut run);
-    let status = run.deploy(frame.made("v9", frame.replicas, &Value::Null, true)?, &Script::default())?;
-    if status != Status::Completed && !was_refused(&run) {
-        let why = reason(&run);
-        run.world.trail.broken(run.world.now, "G8", format!("a good release in peace ended {status}: {why}"));
+    let last = run.history.len();
+    run.deploy(frame.made("v9", frame.replicas, &Value::Null, true)?, &Script::default())?;
+    if let Some(end) = bad_end(&run, last) {
+        run.world.trail.broken(run.world.now, "G8", format!("a good release in peace ended {end}"));
     }
     super::search::no_secret_is_shown(&mut run);
     Ok(Played { run, drawn: draw.drawn() })
@@ -100,27 +100,21 @@ fn in_trouble(run: &mut Run, draw: &mut Draw, frame: &Frame<'_>, version: &str) 
     }
     run.disturbed = false;
     let first = run.history.len();
-    let status = run.request(request, &script)?;
-    if benign && status != Status::Completed && !was_refused(run) {
-        let why = run.history.get(first).and_then(|(record, _)| record.reason()).unwrap_or_default().to_owned();
-        run.world.trail.broken(run.world.now, "G6", format!("a good release ended {status}: {why}"));
+    run.request(request, &script)?;
+    if let Some(end) = bad_end(run, first).filter(|_| benign) {
+        run.world.trail.broken(run.world.now, "G6", format!("a good release ended {end}"));
     }
     Ok(())
 }
 
-/// Whether the newest deployment was refused when its plan was made: a platform lacks something, or slots.
-fn was_refused(run: &Run) -> bool {
+/// How a deployment ended that did not complete, and why; none where it was refused when its plan was made: a platform
+/// lacks something, or slots.
+fn bad_end(run: &Run, index: usize) -> Option<String> {
+    let (record, _) = run.history.get(index)?;
+    let (status, why) = (record.status(), record.reason().unwrap_or_default());
     let lacks = !run.world.lacks.is_empty() || run.world.profile == Profile::Fleet;
-    run.history.last().is_some_and(|(record, _)| {
-        lacks
-            && record.status() == Status::Failed
-            && record.plan.is_none()
-            && reason(run).contains("nothing was changed")
-    })
-}
-
-fn reason(run: &Run) -> String {
-    run.history.last().and_then(|(record, _)| record.reason()).unwrap_or_default().to_owned()
+    let refused = lacks && status == Status::Failed && record.plan.is_none() && why.contains("nothing was changed");
+    (status != Status::Completed && !refused).then(|| format!("{status}: {why}"))
 }
 
 impl Frame<'_> {

@@ -119,10 +119,11 @@ impl World {
         }
     }
 
-    /// A call that was decided takes effect late: time passes meanwhile.
+    /// A call that was decided takes effect late: time passes meanwhile. That of a dead engine comes late by itself, and no
+    /// later than its timeout.
     pub(crate) fn answer_late(&mut self) {
         let (percent, most) = self.faults.late;
-        if percent > 0 && self.dice.chance(percent) {
+        if percent > 0 && self.compared.is_none() && self.dice.chance(percent) {
             let to = after(self.now, self.dice.millis(0, most.as_millis() as u64));
             self.advance(to);
         }

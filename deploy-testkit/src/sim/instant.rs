@@ -174,7 +174,7 @@ impl World {
         self.at("router", turn, |world| {
             world.is_not_late(order);
             world.shares_are_earned(order, routes);
-            let (now, load) = (world.now, world.dice.below(4));
+            let (now, load, is_late) = (world.now, world.dice.below(4), world.compared.is_some());
             let ends: Vec<_> = (0..load).map(|_| after(now, world.dice.millis(5, 2_000))).collect();
             let site = world.site(order.track);
             for member in &routes.members {
@@ -188,7 +188,7 @@ impl World {
                 let kept = routes.members.iter().any(|member| member.instance == old.instance);
                 let unit = site.units.iter().find(|unit| unit.id == old.instance);
                 let lives = unit.is_some_and(|unit| !matches!(unit.life, Life::Exited(_)));
-                !kept && lives && old.draining.is_none()
+                !kept && lives && old.draining.is_none() && !is_late
             });
             let dropped: Vec<_> = dropped.map(|member| member.instance.clone()).collect();
             site.members.clone_from(&routes.members);

@@ -24,6 +24,13 @@ pub(super) struct Late {
     pub found: Found,
 }
 
+impl Late {
+    /// Whether it compared its token no longer ago than its timeout is.
+    fn is_open(&self, now: Timestamp) -> bool {
+        self.compares.is_some_and(|compared| between(compared, now) <= WINDOW)
+    }
+}
+
 /// What a call finds that compares its token before it writes.
 #[derive(Debug, Clone)]
 pub(super) enum Found {
@@ -101,7 +108,7 @@ impl Run {
         let kind = done.as_ref().err().map(Error::kind);
         self.note(&format!("a late call of engine {old} lands: {kind:?}"));
         self.nothing_is_appended(late);
-        let open = late.compares.is_some_and(|compared| between(compared, now) <= WINDOW);
+        let open = late.is_open(now);
         let decided = self.decided.get(track).is_some_and(|epoch| *epoch > old);
         let held = self.world.site(track).token.epoch > old;
         if decided && !open && (done.is_ok() || !held) && !matches!(late.effect, Effect::Fence { .. }) {
@@ -112,6 +119,9 @@ impl Run {
     /// What was decided when the token was compared is written now.
     fn land_unfenced(&mut self, late: &Late) -> Result<()> {
         let Found::Ours(moves) = &late.found else { return Err(fenced()) };
+        if !late.is_open(self.world.now) {
+            return Err(Error::new(Kind::Timeout, "its time was over before it landed"));
+        }
         let Effect::Converge { track, written_off, paused } = &late.effect else { return Ok(()) };
         let told = order(&late.record, &late.seen, track, written_off, *paused, self.world.now);
         let Some(told) = told else { return Ok(()) };

@@ -9,7 +9,7 @@
 //! | | checked | not checked |
 //! |---|---|---|
 //! | G1 | each launch, stop and change of the router against the order's floor and ceiling, by what was seen when it was decided (`audit`) | what a platform's own controller does between orders |
-//! | G2 | who is stopped is out of the router, with nothing in flight or drained; nobody known to be ill is routed to after a turn without errors; nothing is removed while it runs (`audit`, `world`) | requests themselves: the load tests send them. Platforms with a controller drain by their own delay |
+//! | G2 | who is stopped is out of the router, with nothing in flight or drained; nobody known to be ill is routed to after a turn without errors; nothing is removed while it runs (`audit`, `world`) | requests themselves: the load tests send them. Platforms with a controller drain by their own delay. What a late call drops within its window |
 //! | G3 | each gain of a share against the ready of its side, each stop and scaling against the share that is served (`audit`) | with a controller, only that what is served is not scaled to nothing |
 //! | G4 | another deployment is refused with the holder's id, or waits; what begins is the oldest that has not ended (`rival`) | two engines that begin at the same moment: the stores' own tests |
 //! | G5 | each look of what has not ended gives a time to wake; nothing outlives the sum of its deadlines and pauses (`check`) | |
