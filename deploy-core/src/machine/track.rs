@@ -4,7 +4,8 @@ use super::look::{Look, Sight};
 use crate::orders::{OrderNow, Taken, bounds, divide};
 use crate::record::Point;
 use crate::{
-    Condition, ConditionKind, Disposition, Frame, PlanStage, Side, Timestamp, TrackRef, Traffic, Way, What, time,
+    Condition, ConditionKind, Disposition, Frame, OrderKind, PlanStage, Side, Timestamp, TrackRef, Traffic, Way, What,
+    time,
 };
 use std::time::Duration;
 
@@ -190,8 +191,9 @@ impl<'a> Sight<'a> {
         }
         let budget = &stage.stage.step.budget;
         let count = self.state.taken.greater();
-        // Who was ill when the stage began may be well by now.
-        let baseline = self.state.baseline.max(self.serving_now());
+        // Who was ill when the stage began may be well by now, and nothing else keeps them where they are replaced.
+        let well_again = if line.kind == OrderKind::InPlace { self.serving_now() } else { 0 };
+        let baseline = self.state.baseline.max(well_again);
         let order = OrderNow {
             index,
             line: line.clone(),

@@ -2,7 +2,7 @@
 
 use super::unit::Life;
 use super::world::World;
-use deploy_core::time::after;
+use deploy_core::time::{after, before};
 use deploy_core::{Error, Exit, InstanceId, Kind, Result, Timestamp};
 use std::time::Duration;
 
@@ -125,7 +125,9 @@ impl World {
         let (percent, most) = self.faults.late;
         if percent > 0 && self.compared.is_none() && self.dice.chance(percent) {
             let to = after(self.now, self.dice.millis(0, most.as_millis() as u64));
-            self.advance(to);
+            // What goes down in between nobody could have known when it was decided.
+            let down = self.faults.reboots.iter().map(|reboot| reboot.at).filter(|at| *at > self.now).min();
+            self.advance(down.map_or(to, |down| to.min(before(down, Duration::from_millis(1)))).max(self.now));
         }
     }
 
