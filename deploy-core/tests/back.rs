@@ -10,7 +10,7 @@ use deploy_core::{
     Undo, What, Whose,
 };
 use std::collections::BTreeSet;
-use support::desk::{Desk, all_well, begins_an_order, cut_off, folds, migrated, names, replaced, tenth};
+use support::desk::{Desk, all_well, begins_an_order, cut_off, folds, migrated, names, replaced, taken_back, tenth};
 use support::{at, observed, release, spec, track};
 
 /// So many of stable and of the candidate are well, and all tasks stand like this. The names of what is noted.
@@ -94,13 +94,7 @@ fn what_a_task_did_is_undone_when_nothing_of_the_candidate_is_left() {
 
 #[test]
 fn on_the_way_back_nothing_is_launched_of_what_is_left() {
-    let mut desk = Desk::new(tenth(), 3);
-    for (second, share) in [(5, 0), (6, 10), (7, 10)] {
-        desk.look(second, desk.runs(3, 1, desk.split(share)), 0);
-    }
-    assert_eq!(desk.state().order.as_ref().unwrap().line.to, 3);
-    desk.ask(Ask::Rollback, 8);
-    desk.look(8, desk.runs(3, 1, desk.split(10)), 0);
+    let desk = taken_back();
     let (track, nobody) = (track("web"), BTreeSet::new());
     let told = order(&desk.record, &desk.seen, &track, &nobody, false, at(8)).unwrap();
     assert_eq!((desk.state().order.as_ref().unwrap().line.to, told.to.unwrap().count), (3, 1));

@@ -11,7 +11,7 @@ use deploy_core::{
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
-use support::desk::{Desk, all_well, change, folds, migrated, names, replaced, settled, tenth};
+use support::desk::{Desk, all_well, change, folds, migrated, names, replaced, settled, taken_back, tenth};
 use support::{at, name, observed, planned, release, side_of, spec, track, worker};
 
 #[test]
@@ -77,13 +77,7 @@ fn of_stable_as_many_are_waited_for_as_served_when_the_stage_began() {
 
 #[test]
 fn on_the_way_back_what_is_left_of_the_candidate_is_not_waited_for() {
-    let mut desk = Desk::new(tenth(), 3);
-    for (second, share) in [(5, 0), (6, 10), (7, 10)] {
-        desk.look(second, desk.runs(3, 1, desk.split(share)), 0);
-    }
-    assert_eq!(desk.state().order.as_ref().unwrap().line.to, 3);
-    desk.ask(Ask::Rollback, 8);
-    desk.look(8, desk.runs(3, 1, desk.split(10)), 0);
+    let mut desk = taken_back();
     let away = desk.runs(3, 1, desk.split(0));
     assert!(settled(&desk.look(9, away, 0), OrderKind::Shift), "one of three was ever there");
 }

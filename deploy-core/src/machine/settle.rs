@@ -4,7 +4,7 @@ use super::look::Sight;
 use super::roll::{Entry, Part};
 use crate::orders::OrderNow;
 use crate::record::Point;
-use crate::{Evidence, Fence, Health, InstanceState, OrderKind, Side, Traffic, time};
+use crate::{Evidence, Fence, Health, InstanceState, Side, Traffic, time};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ impl Sight<'_> {
 
     fn counts_unsettled(&self, order: &OrderNow, written_off: &BTreeSet<crate::InstanceId>) -> Option<String> {
         let wanted = self.observed()?.wanted.is_some();
-        let gone_needed = !matches!(order.line.kind, OrderKind::Grow | OrderKind::Shift);
+        let gone_needed = order.line.kind.retires();
         for side in order.frame().from.into_iter().chain(order.frame().to) {
             let count = order.count_of(side);
             let part = self.roll.side(side);

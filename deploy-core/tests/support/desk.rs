@@ -174,6 +174,18 @@ pub fn committed() -> Desk {
     desk
 }
 
+/// Takes a tenth back at the eighth second, while three of the candidate are ordered and one is there.
+pub fn taken_back() -> Desk {
+    let mut desk = Desk::new(tenth(), 3);
+    for (second, share) in [(5, 0), (6, 10), (7, 10)] {
+        desk.look(second, desk.runs(3, 1, desk.split(share)), 0);
+    }
+    assert_eq!(desk.state().order.as_ref().unwrap().line.to, 3);
+    desk.ask(Ask::Rollback, 8);
+    desk.look(8, desk.runs(3, 1, desk.split(10)), 0);
+    desk
+}
+
 pub fn begins_an_order(events: &[What]) -> bool {
     events.iter().any(|what| matches!(what, What::OrderBegan { .. }))
 }

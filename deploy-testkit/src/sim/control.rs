@@ -7,8 +7,8 @@ use super::unit::{Life, Temper, Unit};
 use super::world::World;
 use deploy_core::time::{after, between};
 use deploy_core::{
-    Counts, Error, Evidence, Observed, Order, OrderKind, OrderSide, Place, Result, RevisionId, Running, Side, SlotId,
-    Spread, Timestamp, TrackRef, Traffic, TrafficSeen, Turn,
+    Counts, Error, Evidence, Observed, Order, OrderSide, Place, Result, RevisionId, Running, Side, SlotId, Spread,
+    Timestamp, TrackRef, Traffic, TrafficSeen, Turn,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -187,7 +187,7 @@ impl World {
         if second.is_some() {
             return Err(Error::invalid("one name cannot have two revisions at full count"));
         }
-        let strays_may_go = matches!(order.kind, OrderKind::Shrink | OrderKind::InPlace);
+        let strays_may_go = order.kind.retires();
         let Some(control) = self.site(order.track).control.as_mut() else { return Ok(false) };
         let old = control.names.get(&place).cloned();
         if order.paused {
