@@ -133,6 +133,17 @@ impl Frame<'_> {
         }
     }
 
+    /// Whether requests go to a side that is neither of these two.
+    pub fn is_elsewhere(&self, spread: &Spread) -> bool {
+        let Spread::Split { from, to, split } = spread else { return false };
+        let stable = split.serves_stable() && self.is_other(from.as_ref());
+        stable || (split.serves_candidate() && self.is_other(to.as_ref()))
+    }
+
+    fn is_other(&self, side: Option<&Side>) -> bool {
+        side.is_some() && side != self.from && side != self.to
+    }
+
     fn whole(&self, side: Option<&Side>) -> Traffic {
         if side == self.to { Traffic::candidate() } else { Traffic::stable() }
     }
@@ -161,7 +172,7 @@ impl Frame<'_> {
 /// Divides a step into at most three orders, each to be settled before the next.
 ///
 /// **grow** (each side at the greater of its old and new count, traffic kept), **shift** (traffic alone), **shrink**
-/// (counts alone). A worker's step is grow and shrink. A step that replaces at one place is one order.
+/// (counts alone, and strays gone). A worker's step is grow and shrink. A step that replaces at one place is one order.
 pub fn divide(desired: &Desired, taken: Taken, standing: &Standing, frame: Frame<'_>) -> Vec<OrderLine> {
     let old = |side: Option<&Side>| side.and_then(|side| standing.counts.get(side)).copied().unwrap_or(0);
     let new = |side: Option<&Side>, count: u32| if side.is_some() { count } else { 0 };
@@ -181,10 +192,12 @@ pub fn divide(desired: &Desired, taken: Taken, standing: &Standing, frame: Frame
     if most_from > old_from || most_to > old_to {
         lines.push(OrderLine { kind: OrderKind::Grow, from: most_from, to: most_to, traffic: kept.clone() });
     }
-    if traffic != kept {
+    // Of what a side that is neither of the two gets, only traffic of its own order is proven to be gone.
+    if traffic != kept || (!traffic.is_worker() && frame.is_elsewhere(&standing.spread)) {
         lines.push(OrderLine { kind: OrderKind::Shift, from: most_from, to: most_to, traffic: traffic.clone() });
     }
-    if from < most_from || to < most_to || lines.is_empty() {
+    let stray = standing.counts.iter().any(|(side, count)| *count > 0 && frame.is_other(Some(side)));
+    if from < most_from || to < most_to || stray || lines.is_empty() {
         lines.push(OrderLine { kind: OrderKind::Shrink, from, to, traffic });
     }
     lines

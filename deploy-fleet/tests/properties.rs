@@ -307,6 +307,14 @@ impl Before<'_> {
             () if new.candidate < old.candidate => (side("old"), new.candidate.rest()),
             () => return Ok(()),
         };
+        let there = |other: &Side| {
+            let stands = self.world.instances().iter().any(|seen| seen.side == *other && seen.stands());
+            let routed = |routed: &Routed| routed.member.side == *other && routed.member.draining.is_none();
+            stands || self.world.routes.members.iter().any(routed)
+        };
+        if grown == side("old") && !to.as_ref().is_some_and(there) {
+            return Ok(()); // nobody had what it takes
+        }
         let ready = self.world.units.iter().filter(|unit| unit.seen.side == grown && self.is_healthy(&unit.seen.id));
         let off = self.told.written_off.len() as u32;
         let need = share.of(self.told.count).saturating_sub(self.told.max_unavailable + off).max(1);

@@ -85,6 +85,9 @@ impl Sight<'_> {
             return true;
         }
         let Some(seen) = self.observed().and_then(|observed| observed.traffic.as_ref()) else { return false };
+        if order.frame().is_elsewhere(&seen.spread) {
+            return false;
+        }
         let counts = self.roll.sides.iter().map(|part| (part.side.clone(), part.total)).collect();
         let traffic = order.frame().traffic(&seen.spread, &counts);
         let served_alone = |whole: &Traffic| order.line.traffic == Traffic::Pooled && traffic == *whole;

@@ -192,8 +192,13 @@ impl<'a> Sight<'a> {
         let budget = &stage.stage.step.budget;
         let count = self.state.taken.greater();
         // Who was ill when the stage began may be well by now, and nothing else keeps them where they are replaced.
-        let well_again = if line.kind == OrderKind::InPlace { self.serving_now() } else { 0 };
-        let baseline = self.state.baseline.max(well_again);
+        let baseline = match line.kind {
+            // Who was ill when the stage began may be well by now, and nothing else keeps them where they are replaced.
+            OrderKind::InPlace => self.state.baseline.max(self.serving_now()),
+            // Strays that get no requests hold nothing up, whoever was taken to be well when the stage began.
+            OrderKind::Shrink if self.clears(line, stage) => 0,
+            _ => self.state.baseline,
+        };
         let order = OrderNow {
             index,
             line: line.clone(),
@@ -204,6 +209,14 @@ impl<'a> Sight<'a> {
             count,
         };
         vec![What::OrderBegan { track: self.name.clone(), order: Box::new(order) }]
+    }
+
+    /// Whether an order only lets strays go, beside a split that gives them nothing.
+    fn clears(&self, line: &crate::OrderLine, stage: &PlanStage) -> bool {
+        let standing = |side: &Option<Side>| side.as_ref().and_then(|side| self.state.standing.counts.get(side));
+        let kept = |side: &Option<Side>, count: u32| standing(side).copied().unwrap_or(0) <= count;
+        let stays = kept(&stage.from, line.from) && kept(&stage.to, line.to);
+        stays && matches!(line.traffic, Traffic::Split(_))
     }
 
     fn has_unreachable(&self) -> bool {

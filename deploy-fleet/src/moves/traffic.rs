@@ -73,10 +73,11 @@ fn short(view: &View<'_>, target: &Spread) -> Option<Wait> {
 /// How many ready a side needs for what it would gain; none where it gains nothing.
 fn gain(view: &View<'_>, role: Role, split: &Split, before: &Spread) -> Option<u32> {
     let side = &view.ordered(role)?.side;
-    let old = share(view, side, before);
     if role == Role::From {
+        let old = share(view, side, before).max(left(view, side, before));
         return (split.candidate.rest() > old).then(|| needed(view, role, split.candidate.rest()));
     }
+    let old = share(view, side, before);
     let had = match before {
         Spread::Split { to: Some(to), split, .. } if to == side => Some(split),
         _ => None,
@@ -116,6 +117,15 @@ fn share(view: &View<'_>, side: &Side, spread: &Spread) -> Share {
         Spread::Split { from, split, .. } if from.as_ref() == Some(side) => split.candidate.rest(),
         Spread::Split { .. } => Share::NONE,
     }
+}
+
+/// What of a split nobody else stands for: a sick release must be replaceable, also where the router still has a pair
+/// of which one is gone.
+fn left(view: &View<'_>, side: &Side, spread: &Spread) -> Share {
+    let Spread::Split { from, to, split } = spread else { return Share::NONE };
+    let others = [(from, split.candidate.rest()), (to, split.candidate)].into_iter();
+    let there = others.filter(|(other, _)| other.as_ref().is_some_and(|other| other != side && view.is_there(other)));
+    Share::basis_points(there.map(|(_, share)| share.points()).sum()).rest()
 }
 
 /// Its part of those that are admitted. While nobody is, `from` is taken to have had it all: a sick release must be

@@ -152,6 +152,13 @@ impl<'a> View<'a> {
         self.standing().filter(move |seen| seen.role == role)
     }
 
+    /// Whether anything of a side stands, or gets requests.
+    pub(super) fn is_there(&self, side: &Side) -> bool {
+        let member = |routed: &Routed| routed.member.side == *side && routed.member.draining.is_none();
+        let mut members = self.routes.into_iter().flat_map(|routes| &routes.members);
+        self.standing().any(|seen| seen.instance.side == *side) || members.any(member)
+    }
+
     /// Whether it is known to be ready: what retirement and a gain of traffic may rest on.
     pub(super) fn is_ready(&self, seen: &Seen<'_>) -> bool {
         let in_set = self.routes.is_none() || !self.order.traffic.serves() || seen.is_admitted();

@@ -26,18 +26,28 @@ fn needed(order: &Order<'_>, side: &Side, share: Share, written_off: u32) -> u32
     share.of(order.count).min(planned).saturating_sub(order.max_unavailable + written_off).max(1)
 }
 
-/// G3: whether each side whose share grows has enough ready for it.
+/// What of a split nobody but this side stands for: it is nobody's, so its taking is no gain.
+fn left(spread: &Spread, side: &Side, stands: impl Fn(&Side) -> bool) -> Share {
+    let Spread::Split { from, to, split } = spread else { return Share::NONE };
+    let others = [(from, split.candidate.rest()), (to, split.candidate)].into_iter();
+    let stand = others.filter(|(other, _)| other.as_ref().is_some_and(|other| other != side && stands(other)));
+    Share::basis_points(stand.map(|(_, share)| share.points()).sum()).rest()
+}
+
+/// G3: whether each side whose share grows has enough ready for it. What nobody stands for is stable's before.
 pub(crate) fn gains_are_covered(
     order: &Order<'_>,
     before: &Spread,
     spread: &Spread,
     ready: impl Fn(&Side) -> u32,
+    stands: impl Fn(&Side) -> bool,
 ) -> bool {
     let Spread::Split { split, .. } = spread else { return true };
     order.sides().all(|ordered| {
         let side = &ordered.side;
         let (Some(new), Some(old)) = (share(spread, side), share(before, side)) else { return true };
         let of_to = order.to.as_ref().is_some_and(|to| to.side == *side);
+        let old = if of_to { old } else { old.max(left(before, side, &stands)) };
         let matched = of_to
             && !split.matches.is_empty()
             && !matches!(before, Spread::Split { split: old, .. } if old.matches == split.matches);
@@ -82,7 +92,10 @@ impl World {
             .map(|side| (side.clone(), self.healthy(order, side) + self.written_off(order, side)))
             .collect();
         let of = |side: &Side| ready.iter().find(|(known, _)| known == side).map_or(0, |(_, ready)| *ready);
-        if !gains_are_covered(order, &before, &routes.spread, of) {
+        let site = self.site(order.track);
+        let serves = |side: &Side| site.units.iter().any(|unit| unit.side == *side && unit.runs());
+        let member = |side: &Side| site.members.iter().any(|m| m.side == *side && m.draining.is_none());
+        if !gains_are_covered(order, &before, &routes.spread, of, |side| serves(side) && member(side)) {
             let how = format!("{before:?} -> {:?} over {ready:?}", routes.spread);
             self.trail.broken(now, "G3", how);
         }

@@ -236,7 +236,9 @@ impl World {
         };
         let Some(control) = self.site(order.track).control.as_ref() else { return false };
         let before = control.last();
-        if before == spread || !super::audit::gains_are_covered(order, &before, &spread, |side| ready_of(seen, side)) {
+        let stands = |side: &Side| seen.side(side).is_some_and(|running| running.total() > 0);
+        let ready = |side: &Side| ready_of(seen, side);
+        if before == spread || !super::audit::gains_are_covered(order, &before, &spread, ready, stands) {
             return false;
         }
         let Some(control) = self.site(order.track).control.as_mut() else { return false };
