@@ -58,6 +58,32 @@ fn counts_and_traffic_never_move_in_one_order() {
 }
 
 #[test]
+fn what_a_side_of_neither_place_gets_is_shifted_before_that_side_goes() {
+    let [old, new, other, gone] = ["old", "new", "other", "gone"].map(side);
+    let frame = Frame { from: Some(&old), to: Some(&new) };
+    let cases = [
+        ([&old, &other], 10, "shift 6+0 0%, shrink 6+0 0%"),
+        ([&other, &old], 10, "shift 6+0 0%, shrink 6+0 0%"),
+        ([&old, &gone], 10, "shift 6+0 0%, shrink 6+0 0%"),
+        ([&old, &other], 0, "shrink 6+0 0%"),
+        ([&other, &old], 100, "shrink 6+0 0%"),
+        ([&old, &new], 10, "shift 6+0 0%, shrink 6+0 0%"),
+    ];
+    for ([from, to], share, expected) in cases {
+        let split = Split::percent(share);
+        let spread = Spread::Split { from: Some(from.clone()), to: Some(to.clone()), split };
+        assert_eq!(frame.is_elsewhere(&spread), ![from, to].contains(&&new) && expected.starts_with("shift"));
+        let standing = Standing { counts: [(old.clone(), 6), (other.clone(), 2)].into(), spread };
+        let desired = Desired::stable(Count::ALL);
+        let lines = divide(&desired, Taken { from: 6, to: 6 }, &standing, frame);
+        assert_eq!(words(&lines), expected, "{from} and {to} at {share} %");
+        let worker = desired.traffic(Traffic::NotRouted);
+        let lines = divide(&worker, Taken { from: 6, to: 6 }, &standing, frame);
+        assert_eq!(words(&lines), "shrink 6+0 -", "a worker");
+    }
+}
+
+#[test]
 fn a_worker_grows_and_shrinks_and_is_never_shifted() {
     let desired = Desired::both(Count::NONE, Count::ALL).traffic(Traffic::NotRouted);
     assert_eq!(divided(&desired, 6, 2, &Traffic::NotRouted), "grow 6+6 -, shrink 0+6 -");

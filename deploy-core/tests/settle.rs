@@ -7,11 +7,11 @@ mod support;
 use deploy_core::machine::{Effect, TrackSeen, order};
 use deploy_core::{
     Amount, Ask, Budget, Capabilities, Count, Counts, Desired, Evidence, Folded, Health, InstanceState, Observed,
-    Order, OrderKind, Point, Request, Running, Side, Spread, Stage, Stages, Step, TaskOutcome, Token, Traffic,
+    Order, OrderKind, Point, Request, Running, Side, Split, Spread, Stage, Stages, Step, TaskOutcome, Token, Traffic,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
-use support::desk::{Desk, all_well, change, folds, migrated, names, replaced, settled, taken_back, tenth};
+use support::desk::{Desk, all_well, change, committed, folds, migrated, names, replaced, settled, taken_back, tenth};
 use support::{at, name, observed, planned, release, side_of, spec, track, worker};
 
 #[test]
@@ -57,6 +57,45 @@ fn who_was_ill_when_a_stage_began_and_is_well_when_its_order_begins_is_kept_by_i
     well.tasks = desk.record.tasks.keys().map(|key| (key.clone(), TaskOutcome::Done)).collect();
     desk.look_at(5, well);
     assert_eq!(desk.state().order.as_ref().unwrap().bounds.floor, 3);
+}
+
+#[test]
+fn requests_to_what_was_left_are_proven_to_be_gone_before_it_goes_and_then_hold_nothing_up() {
+    let [left, old, new] = ["v0", "v1", "v2"].map(|version| release(spec(version, 3)));
+    let [stray, stable, candidate] = [&left, &old, &new].map(|of| side_of(of, "web"));
+    let pair = |to: &Side, share| {
+        let split = Split::percent(share);
+        Spread::Split { from: Some(stable.clone()), to: Some(to.clone()), split }
+    };
+    let accepted = |sides: &[(&Side, u32)], spread| {
+        let mut runs = observed(sides, spread);
+        runs.traffic.iter_mut().for_each(|traffic| traffic.evidence = Evidence::Accepted);
+        runs
+    };
+    let both = [(&stable, 3), (&stray, 1)];
+    let before = accepted(&both, pair(&stray, 10));
+    let runs = [("web", before.clone())];
+    let plan = planned(&new, &[&left, &old], tenth(), &Capabilities::all(), &runs).unwrap();
+    let mut desk = Desk::planned(Request::new(new, name("production")), plan, [stable.clone(), candidate.clone()]);
+    for second in 1..60 {
+        assert!(!settled(&desk.look(second, before.clone(), 0), OrderKind::Shift), "the stray still gets a tenth");
+    }
+    let moved = accepted(&both, pair(&candidate, 0));
+    for second in 60..90 {
+        assert!(!settled(&desk.look(second, moved.clone(), 0), OrderKind::Shift), "that may not be everywhere yet");
+    }
+    assert!(settled(&desk.look(90, moved.clone(), 0), OrderKind::Shift));
+    let order = desk.state().order.clone().unwrap();
+    assert_eq!((order.line.kind, order.bounds.floor), (OrderKind::Shrink, 0), "whoever is taken to be well");
+    assert!(!settled(&desk.look(91, moved, 0), OrderKind::Shrink), "it is still there");
+    assert!(settled(&desk.look(92, accepted(&[(&stable, 3)], pair(&candidate, 0)), 0), OrderKind::Shrink));
+}
+
+#[test]
+fn stable_goes_after_the_commit_by_a_floor() {
+    let desk = committed();
+    let order = desk.state().order.clone().unwrap();
+    assert_eq!((order.line.kind, order.line.from, order.bounds.floor), (OrderKind::Shrink, 0, 3));
 }
 
 #[test]

@@ -86,6 +86,26 @@ fn a_sick_release_can_be_replaced() {
 }
 
 #[test]
+fn a_sick_release_has_what_nobody_else_of_a_pair_stands_for() {
+    let pair = |from: &str, to: &str, share| {
+        let split = deploy_core::Split::percent(share);
+        Spread::Split { from: Some(side(from)), to: Some(side(to)), split }
+    };
+    let told = Told::new(OrderKind::Grow, 3, 3, percent(0)).limits(0, 7);
+    for left in [pair("gone", "old", 10), pair("old", "gone", 90), pair("gone", "lost", 50)] {
+        let mut world = World::serving(3, left.clone());
+        for id in world.of("old") {
+            world.sicken(&id, Duration::from_secs(1000));
+        }
+        assert_eq!(spread(&told.moves(&world)), Some(&split(0)), "{left:?}");
+        let other = world.run("gone", true);
+        assert_ne!(spread(&told.moves(&world)), Some(&split(0)), "somebody of {left:?} serves");
+        world.units.retain(|unit| unit.seen.id != other);
+        assert_ne!(spread(&told.moves(&world)), Some(&split(0)), "one that nobody lists may still serve");
+    }
+}
+
+#[test]
 fn too_few_slots_are_a_wait_and_no_busy_loop() {
     let mut world = World::new(1, 3);
     world.routes.spread = Spread::Pooled;

@@ -64,6 +64,7 @@ impl Moves {
 /// * Who was last folded as not healthy leaves the set at once, and comes back when it is well, in every kind of order
 ///   and in a pause.
 /// * A share grows only while enough of its side are ready; one that falls is never held back, but both move together.
+///   What nobody else of the router's pair stands for is `from`'s already: a sick release must be replaceable.
 /// * Nothing of an exclusive workload is launched while any other instance of it is seen, in whatever state.
 /// * Who cannot be told stays as it was: it fills the ceiling and not the floor, and goes only when it is in excess and
 ///   the others are enough.
