@@ -101,4 +101,6 @@ fn health_of_another_second_is_another_health_while_nobody_flaps() {
     assert!(noted(10, 2));
     assert!(!noted(11, 2));
     assert!(noted(12, 3));
+    let between_looks = (13..60).filter(|second| noted(*second, second - 5)).count();
+    assert_eq!(between_looks, 9, "who changes between two looks flaps as well, and is told of no more");
 }

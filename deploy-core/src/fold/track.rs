@@ -122,7 +122,8 @@ impl TrackState {
             return;
         };
         let before = self.health.insert(instance.clone(), folded);
-        if before.is_some_and(|before| before.health != folded.health) {
+        // The same since another time has changed twice meanwhile.
+        if before.is_some_and(|before| (before.health, before.since) != (folded.health, folded.since)) {
             *self.flaps.entry(instance.clone()).or_default() += 1;
         }
     }
