@@ -84,6 +84,15 @@ fn what_a_side_of_neither_place_gets_is_shifted_before_that_side_goes() {
 }
 
 #[test]
+fn a_side_of_which_nobody_is_left_is_no_stray() {
+    let [old, new, gone] = ["old", "new", "gone"].map(side);
+    let frame = Frame { from: Some(&old), to: Some(&new) };
+    let standing = Standing { counts: [(old.clone(), 6), (gone, 0)].into(), spread: frame.spread(&Traffic::stable()) };
+    let desired = Desired::both(Count::ALL, Count::Exactly(1)).traffic(Traffic::stable());
+    assert_eq!(words(&divide(&desired, Taken { from: 6, to: 6 }, &standing, frame)), "grow 6+1 0%");
+}
+
+#[test]
 fn a_worker_grows_and_shrinks_and_is_never_shifted() {
     let desired = Desired::both(Count::NONE, Count::ALL).traffic(Traffic::NotRouted);
     assert_eq!(divided(&desired, 6, 2, &Traffic::NotRouted), "grow 6+6 -, shrink 0+6 -");
