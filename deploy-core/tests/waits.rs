@@ -4,14 +4,15 @@
 
 mod support;
 
-use deploy_core::machine::{Captured, Claim, Effect, Judgement, Next, TrackSeen};
+use deploy_core::machine::{Call, Captured, Claim, Effect, Judgement, Next, Problem, TrackSeen};
 use deploy_core::{
-    Ask, Condition, ConditionKind, Count, Decision, Desired, Exit, GateSpec, Health, InstanceState, JudgeSpec,
-    Observed, Running, Split, Spread, Stage, Stages, Step, Task, TaskAct, TaskKind, TaskOutcome, Verdict, What,
+    Ask, Capabilities, Condition, ConditionKind, Count, Decision, Desired, Exit, GateSpec, Health, InstanceState,
+    JudgeSpec, Kind, Observed, Point, Request, Running, Split, Spread, Stage, Stages, Step, Task, TaskAct, TaskKind,
+    TaskOutcome, Trouble, Verdict, What, Workload,
 };
 use std::time::Duration;
 use support::desk::{Desk, all_well, begins_an_order, committed, cut_off, folds, migrated, names, replaced, tenth};
-use support::{at, instance, name, observed, release, spec, worker};
+use support::{at, instance, name, observed, planned, release, side_of, spec, track, worker, workload};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -425,4 +426,116 @@ fn a_candidate_ends_too_often_within_ten_minutes_or_in_one_slot_of_a_stage() {
         }
         assert_eq!(happened.contains(&"rollback_started"), too_often, "{ends:?}");
     }
+}
+
+/// What is noted from second to second while a call or a place does not work, tried for a minute at most.
+fn tried(desk: &mut Desk, seconds: [i64; 2], seen: impl Fn(&Desk) -> TrackSeen) -> Vec<Vec<&'static str>> {
+    seconds.map(|second| names(&desk.look_at(second, seen(desk)).events)).into()
+}
+
+fn busy() -> Vec<Trouble> {
+    vec![Trouble { at: "slot-1".into(), kind: Kind::Unavailable, message: "it is busy".into() }]
+}
+
+fn for_a_minute(request: &mut Request) {
+    request.retry = SECOND * 60;
+}
+
+#[test]
+fn what_holds_up_a_task_is_tried_for_so_long_and_nothing_else_is_beside_one() {
+    let task = Task { timeout: SECOND * 600, ..Task::new(name("migrate"), TaskKind::Migration, ["do"]) };
+    for (of_the_task, paused) in [(true, true), (false, false)] {
+        let mut desk =
+            Desk::asked(Stages::new().then(Stage::from(replaced().step.before([task.clone()]))), 3, for_a_minute);
+        desk.begin(3);
+        let noted = tried(&mut desk, [5, 65], |desk| {
+            let seen = all_well(desk.runs(3, 0, Spread::Pooled), 0);
+            let problem = Problem { kind: Kind::Unavailable, message: "nobody answers".into() };
+            match of_the_task {
+                true => TrackSeen { problems: [(Call::Task, problem)].into(), ..seen },
+                false => TrackSeen { troubles: busy(), ..seen },
+            }
+        });
+        assert_eq!(noted[1].contains(&"deployment_paused"), paused, "{noted:?}");
+    }
+}
+
+#[test]
+fn what_fails_beside_a_release_that_stands_as_ordered_holds_nothing_up() {
+    let mut desk = Desk::asked(Stages::new().then(replaced().bake(SECOND * 300)), 3, for_a_minute);
+    desk.begin(3);
+    let up = desk.runs(0, 3, Spread::Pooled);
+    assert!(names(&desk.look(10, up.clone(), 0)).contains(&"service_settled"));
+    let noted = tried(&mut desk, [11, 100], |_| TrackSeen { troubles: busy(), ..all_well(up.clone(), 0) });
+    assert_eq!(noted, [vec!["trouble_began"], vec![]]);
+}
+
+#[test]
+fn what_can_never_be_prepared_ends_it_before_anything_is_touched() {
+    let mut desk = Desk::asked(Stages::new().then(replaced()), 3, |_| {});
+    let seen = all_well(desk.runs(3, 0, Spread::Pooled), 0);
+    let problem = Problem { kind: Kind::Candidate, message: "no such file".into() };
+    let cannot = TrackSeen { prepared: false, problems: [(Call::Prepare, problem)].into(), ..seen };
+    let noted: Vec<_> = (1..5).flat_map(|second| names(&desk.look_at(second, cannot.clone()).events)).collect();
+    assert!(noted.contains(&"deployment_failed"), "{noted:?}");
+    assert_eq!(desk.record.reason(), Some("no such file; nothing was changed"));
+}
+
+#[test]
+fn a_pause_before_anything_was_touched_ends_with_nothing_to_go_back_from() {
+    let mut desk = Desk::asked(Stages::new().then(replaced()), 3, |_| {});
+    let runs = desk.runs(3, 0, Spread::Pooled);
+    let look = |desk: &mut Desk, second| {
+        let seen = TrackSeen { prepared: false, ..all_well(runs.clone(), 0) };
+        names(&desk.look_at(second, seen).events)
+    };
+    (1..4).for_each(|second| drop(look(&mut desk, second)));
+    desk.ask(Ask::Pause, 4);
+    look(&mut desk, 4);
+    let over = desk.record.paused.as_ref().unwrap().deadline.as_second() - at(0).as_second();
+    assert_eq!(look(&mut desk, over), ["deployment_failed"]);
+    assert_eq!(desk.record.reason(), Some("paused by tester; nobody came; nothing was changed"));
+}
+
+#[test]
+fn a_step_that_is_late_after_the_commit_fails_by_its_own_deadline() {
+    let mut desk = committed();
+    let late = desk.state().deadline.unwrap().as_second() - at(0).as_second();
+    let left = desk.runs(3, 3, desk.split(100));
+    assert!(!names(&desk.look(late - 1, left.clone(), 0)).contains(&"deployment_failed"));
+    assert!(names(&desk.look(late, left, 0)).contains(&"deployment_failed"));
+    let why = desk.record.reason().unwrap();
+    assert!(why.starts_with("it is committed; web is late: "), "{why}");
+}
+
+#[test]
+fn of_two_steps_after_the_commit_the_one_that_is_late_fails_when_the_other_is_done() {
+    let both = |version| {
+        let api = Workload { ports: [(name("http"), 8081)].into(), ..workload("api", version, 3) };
+        release(spec(version, 3).workload(name("api"), api))
+    };
+    let (old, new) = (both("v1"), both("v2"));
+    let sides = |of: &str| [side_of(&old, of), side_of(&new, of)];
+    let runs = |of: &'static str, stable, candidate, share| {
+        let [from, to] = sides(of);
+        let (counts, split) = ([(&from, stable), (&to, candidate)], Split::percent(share));
+        let spread = Spread::Split { from: Some(from.clone()), to: Some(to.clone()), split };
+        (of, all_well(observed(&counts, spread), 0))
+    };
+    let before = ["web", "api"].map(|of| (of, observed(&[(&sides(of)[0], 3)], Spread::Pooled)));
+    let plan = planned(&new, &[&old], tenth(), &Capabilities::all(), &before).unwrap();
+    let mut desk = Desk::planned(Request::new(new.clone(), name("production")), plan, sides("web"));
+    for second in 1..4 {
+        desk.look_at_all(second, before.clone().map(|(of, runs)| (of, all_well(runs, 0))));
+    }
+    for (second, candidate, share) in [(5, 1, 0), (6, 1, 10), (7, 3, 10), (8, 3, 100)] {
+        desk.look_at_all(second, ["web", "api"].map(|of| runs(of, 3, candidate, share)));
+    }
+    assert!(desk.record.committed());
+    desk.look_at_all(9, [runs("web", 0, 3, 100), runs("api", 3, 3, 100)]);
+    assert_eq!(desk.state().point, Point::Done);
+    let late = desk.record.track(&track("api")).unwrap().1.deadline.unwrap().as_second() - at(0).as_second();
+    desk.look_at_all(late, [runs("web", 0, 3, 100), runs("api", 3, 3, 100)]);
+    let why = desk.record.reason().unwrap();
+    assert!(why.starts_with("it is committed; api is late: "), "{why}");
 }

@@ -79,7 +79,12 @@ impl Desk {
 
     /// What follows from one look.
     pub fn look_at(&mut self, second: i64, seen: TrackSeen) -> Next {
-        self.seen.tracks = [(track("web"), Arc::new(seen))].into();
+        self.look_at_all(second, [("web", seen)])
+    }
+
+    /// What follows from one look at several workloads.
+    pub fn look_at_all<const N: usize>(&mut self, second: i64, seen: [(&str, TrackSeen); N]) -> Next {
+        self.seen.tracks = seen.map(|(workload, seen)| (track(workload), Arc::new(seen))).into();
         let next = reconcile(&self.record, &self.seen, at(second));
         for what in &next.events {
             self.record.apply(&Event { number: self.record.version + 1, at: at(second), what: what.clone() });
