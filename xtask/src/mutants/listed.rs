@@ -3,6 +3,7 @@
 //! `xtask/survivors.txt` explains those that no test can or should catch: a heading for each reason, and under it the
 //! mutants, each as its file, what it changes, and which of several alike it is.
 
+use super::kept::Kept;
 use super::programs::{self, Program};
 use super::tree;
 use crate::place::Place;
@@ -32,10 +33,13 @@ struct Mutant {
 }
 
 /// What became of one.
-#[derive(Debug)]
-enum Outcome {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Caught by a test of its own package.
     Own,
+    /// Caught by this test of another one.
     Others(String),
+    /// Caught by none.
     Survived,
 }
 
@@ -53,10 +57,15 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
         Ok(text) => reasons(&text),
         Err(error) => return report.broken("mutants", &format!("xtask/survivors.txt cannot be read: {error}")),
     };
+    let kept = match kept(place) {
+        Ok(kept) => kept,
+        Err(error) => return report.broken("mutants", &format!("what was caught cannot be kept: {error}")),
+    };
     heading("mutants");
+    report.figures.push(format!("caught by earlier runs over the same sources = {}", kept.len()));
     let wanted: Vec<_> = mutants.iter().filter(|mutant| mutant.name.contains(words)).collect();
     let outcomes = programs::for_each(&wanted, |mutant| {
-        let outcome = attempt(place, &programs, mutant);
+        let outcome = kept.or(&mutant.name, || attempt(place, &programs, mutant));
         println!("{} {outcome:?}", mutant.name);
         outcome
     });
@@ -69,6 +78,15 @@ pub(crate) fn try_all(place: &Place, report: &mut Report, words: &str) {
 fn is_asked(program: &Program) -> bool {
     let own = SOURCES.iter().any(|source| package(source) == program.package);
     own || program.is_by_power()
+}
+
+/// What was caught before of the sources as they stand.
+fn kept(place: &Place) -> io::Result<Kept> {
+    let folders = SOURCES.map(package).map(|package| format!("{package}/src"));
+    let listed = Command::new("git").arg("ls-files").args(folders).current_dir(&place.root).output()?;
+    let names = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let sources: Vec<_> = names.lines().map(|name| fs::read(place.root.join(name))).collect::<io::Result<_>>()?;
+    Kept::of(&place.target.join("mutants"), &sources)
 }
 
 /// A copy of the sources with all that can be built, and these.

@@ -4,6 +4,7 @@
 //! and no build.
 
 mod by_hand;
+mod kept;
 mod listed;
 mod programs;
 mod tree;
