@@ -508,34 +508,108 @@ fn a_step_that_is_late_after_the_commit_fails_by_its_own_deadline() {
     assert!(why.starts_with("it is committed; web is late: "), "{why}");
 }
 
-#[test]
-fn of_two_steps_after_the_commit_the_one_that_is_late_fails_when_the_other_is_done() {
+/// Where requests of two workloads go: so many of stable and of the candidate, all well, at a share.
+type Runs = Box<dyn Fn(&'static str, u32, u32, u16) -> (&'static str, TrackSeen)>;
+
+/// Of v2 over v1 of two workloads, of which `web` may wait for `api`; under the first order.
+fn two(waits: bool) -> (Desk, Runs) {
     let both = |version| {
         let api = Workload { ports: [(name("http"), 8081)].into(), ..workload("api", version, 3) };
-        release(spec(version, 3).workload(name("api"), api))
+        let depends_on = waits.then(|| name("api")).into_iter().collect();
+        let web = Workload { depends_on, ..workload("web", version, 3) };
+        release(spec(version, 3).workload(name("api"), api).workload(name("web"), web))
     };
     let (old, new) = (both("v1"), both("v2"));
     let sides = |of: &str| [side_of(&old, of), side_of(&new, of)];
-    let runs = |of: &'static str, stable, candidate, share| {
-        let [from, to] = sides(of);
-        let (counts, split) = ([(&from, stable), (&to, candidate)], Split::percent(share));
-        let spread = Spread::Split { from: Some(from.clone()), to: Some(to.clone()), split };
-        (of, all_well(observed(&counts, spread), 0))
-    };
     let before = ["web", "api"].map(|of| (of, observed(&[(&sides(of)[0], 3)], Spread::Pooled)));
     let plan = planned(&new, &[&old], tenth(), &Capabilities::all(), &before).unwrap();
     let mut desk = Desk::planned(Request::new(new.clone(), name("production")), plan, sides("web"));
     for second in 1..4 {
         desk.look_at_all(second, before.clone().map(|(of, runs)| (of, all_well(runs, 0))));
     }
+    let sides = [("web", sides("web")), ("api", sides("api"))];
+    let runs = move |of, stable, candidate, share| {
+        let [from, to] = &sides.iter().find(|(name, _)| *name == of).unwrap().1;
+        let (counts, split) = ([(from, stable), (to, candidate)], Split::percent(share));
+        let spread = Spread::Split { from: Some(from.clone()), to: Some(to.clone()), split };
+        (of, all_well(observed(&counts, spread), 0))
+    };
+    (desk, Box::new(runs))
+}
+
+fn late_at(desk: &Desk, workload: &str) -> i64 {
+    desk.record.track(&track(workload)).unwrap().1.deadline.unwrap().as_second() - at(0).as_second()
+}
+
+#[test]
+fn of_two_steps_after_the_commit_the_one_that_is_late_fails_when_the_other_is_done() {
+    let (mut desk, runs) = two(false);
     for (second, candidate, share) in [(5, 1, 0), (6, 1, 10), (7, 3, 10), (8, 3, 100)] {
         desk.look_at_all(second, ["web", "api"].map(|of| runs(of, 3, candidate, share)));
     }
     assert!(desk.record.committed());
     desk.look_at_all(9, [runs("web", 0, 3, 100), runs("api", 3, 3, 100)]);
     assert_eq!(desk.state().point, Point::Done);
-    let late = desk.record.track(&track("api")).unwrap().1.deadline.unwrap().as_second() - at(0).as_second();
+    let late = late_at(&desk, "api");
     desk.look_at_all(late, [runs("web", 0, 3, 100), runs("api", 3, 3, 100)]);
     let why = desk.record.reason().unwrap();
     assert!(why.starts_with("it is committed; api is late: "), "{why}");
+}
+
+/// The same with one after the other, committed at the 700th second: `web` has its turn, `api` after it.
+fn in_turn() -> (Desk, Runs) {
+    let (mut desk, runs) = two(true);
+    for (second, candidate, share) in [(5, 1, 0), (6, 1, 10), (7, 3, 10), (8, 3, 100)] {
+        desk.look_at_all(second, [runs("web", 3, 0, 0), runs("api", 3, candidate, share)]);
+    }
+    for (second, candidate, share) in [(9, 1, 0), (500, 1, 10), (501, 3, 10), (700, 3, 100)] {
+        desk.look_at_all(second, [runs("web", 3, candidate, share), runs("api", 3, 3, 100)]);
+    }
+    assert!(desk.record.committed());
+    (desk, runs)
+}
+
+#[test]
+fn a_late_step_after_the_commit_is_told_by_the_name_of_who_is_late() {
+    let (mut desk, runs) = in_turn();
+    let late = late_at(&desk, "web");
+    desk.look_at_all(late, [runs("web", 3, 3, 100), runs("api", 3, 3, 100)]);
+    let why = desk.record.reason().unwrap();
+    assert!(why.starts_with("it is committed; web is late: "), "{why}");
+}
+
+#[test]
+fn a_step_after_the_commit_is_not_late_by_a_deadline_from_before_its_turn() {
+    let (mut desk, runs) = in_turn();
+    let api = |observed| {
+        let (of, seen) = runs("api", 3, 3, 100);
+        (of, TrackSeen { observed: seen.observed.clone().filter(|_| observed), ..seen })
+    };
+    desk.look_at_all(701, [runs("web", 0, 3, 100), api(false)]);
+    assert_eq!(desk.record.reason(), None, "it cannot be seen for a moment");
+    desk.look_at_all(702, [runs("web", 0, 3, 100), api(true)]);
+    assert_eq!(late_at(&desk, "api"), 702 + 600);
+}
+
+#[test]
+fn nobody_is_dead_of_whom_nothing_was_seen_under_the_own_token() {
+    let mut desk = committed();
+    desk.seen.lease = Claim { epoch: 2, renewed_before: None };
+    let mut seen = all_well(desk.runs(3, 3, desk.split(100)), 0);
+    folds(&mut seen, &desk.candidate, Health::Unhealthy, 9);
+    let taken_over = TrackSeen { fenced: false, newest: None, ..seen.clone() };
+    assert!(!names(&desk.look_at(9, taken_over).events).contains(&"deployment_failed"));
+    assert!(names(&desk.look_at(10, seen).events).contains(&"deployment_failed"));
+}
+
+#[test]
+fn a_candidate_that_is_ill_beside_a_stable_that_is_gone_or_ill_too_is_not_given_up() {
+    for stable in [0, 3] {
+        let mut desk = committed();
+        let mut seen = all_well(desk.runs(stable, 3, desk.split(100)), 0);
+        for side in [desk.stable.clone(), desk.candidate.clone()] {
+            folds(&mut seen, &side, Health::Unhealthy, 9);
+        }
+        assert!(!names(&desk.look_at(9, seen).events).contains(&"deployment_failed"), "{stable} of stable");
+    }
 }

@@ -81,14 +81,12 @@ impl Look<'_> {
         if !matches!(self.record.way, Way::After { .. }) || self.record.paused.is_some() {
             return Vec::new();
         }
-        let late = |sight: &Sight<'_>| {
-            sight.state.deadline.is_some_and(|deadline| self.now >= deadline) && sight.state.point != Point::Done
-        };
-        let Some(first) = self.all_sights().find(late) else { return Vec::new() };
-        let others = |sight: &Sight<'_>| self.active_wave().contains(sight.name) && sight.state.point != Point::Done;
-        if self.all_sights().any(|sight| others(&sight) && !late(&sight)) {
+        let open = |sight: &Sight<'_>| self.active_wave().contains(sight.name) && sight.state.point != Point::Done;
+        let late = |sight: &Sight<'_>| sight.state.deadline.is_some_and(|deadline| self.now >= deadline);
+        let mut open = self.all_sights().filter(open);
+        let Some(first) = open.next().filter(|first| late(first) && open.all(|other| late(&other))) else {
             return Vec::new();
-        }
+        };
         let unsettled = first.unsettled_words().unwrap_or_else(|| "a task did not end".into());
         let name = &first.name.workload;
         let reason = format!("it is committed; {name} is late: {unsettled}; {}", self.what_is_where());
@@ -100,16 +98,12 @@ impl Look<'_> {
         if !matches!(self.record.way, Way::After { .. }) {
             return Vec::new();
         }
+        let stable_is_ready = |sight: &Sight<'_>| {
+            let stable = sight.planned.stable.as_ref();
+            stable.is_some_and(|stable| sight.ready(&stable.side, &crate::Traffic::None, Duration::ZERO) > 0)
+        };
         let died = |sight: &Sight<'_>| {
-            let (Some(stable), Some(candidate)) = (&sight.planned.stable, &sight.planned.candidate) else {
-                return false;
-            };
-            let alive = |side| sight.presumed_ready(side) > 0;
-            sight.is_observed()
-                && stable.side.revision != candidate.side.revision
-                && !alive(&candidate.side)
-                && !sight.candidate_elsewhere()
-                && sight.ready(&stable.side, &crate::Traffic::None, Duration::ZERO) > 0
+            sight.planned.candidate.is_some() && !sight.candidate_is_alive() && stable_is_ready(sight)
         };
         let Some(sight) = self.sights().find(died) else { return Vec::new() };
         let reason = format!(
@@ -179,7 +173,8 @@ impl Sight<'_> {
         }
     }
 
-    fn candidate_elsewhere(&self) -> bool {
+    /// Whether anybody of the candidate, at whichever place, may be well.
+    fn candidate_is_alive(&self) -> bool {
         self.roll.sides.iter().any(|part| self.is_candidate(part.side) && self.presumed_ready(part.side) > 0)
     }
 }
