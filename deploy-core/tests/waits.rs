@@ -613,3 +613,21 @@ fn a_candidate_that_is_ill_beside_a_stable_that_is_gone_or_ill_too_is_not_given_
         assert!(!names(&desk.look_at(9, seen).events).contains(&"deployment_failed"), "{stable} of stable");
     }
 }
+
+#[test]
+fn what_is_not_prepared_in_time_fails_by_what_held_it_up() {
+    let unreachable = Problem { kind: Kind::Unavailable, message: "nobody answers".into() };
+    for (problem, why) in [
+        (None, "it could not be prepared in time; nothing was changed"),
+        (Some(unreachable), "it could not be prepared in time: nobody answers; nothing was changed"),
+    ] {
+        let mut desk = Desk::asked(Stages::new().then(replaced()), 3, |_| {});
+        let seen = all_well(desk.runs(3, 0, Spread::Pooled), 0);
+        let problems = problem.into_iter().map(|problem| (Call::Prepare, problem)).collect();
+        let waits = TrackSeen { prepared: false, problems, ..seen };
+        let mut fails = |second| names(&desk.look_at(second, waits.clone()).events).contains(&"deployment_failed");
+        assert!((1..=600).all(|second| !fails(second)), "{why}");
+        assert!(fails(602), "{why}");
+        assert_eq!(desk.record.reason(), Some(why));
+    }
+}
