@@ -191,7 +191,6 @@ impl<'a> Sight<'a> {
         }
         let budget = &stage.stage.step.budget;
         let count = self.state.taken.greater();
-        // Who was ill when the stage began may be well by now, and nothing else keeps them where they are replaced.
         let baseline = match line.kind {
             // Who was ill when the stage began may be well by now, and nothing else keeps them where they are replaced.
             OrderKind::InPlace => self.state.baseline.max(self.serving_now()),
