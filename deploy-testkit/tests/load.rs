@@ -10,6 +10,7 @@ use deploy_testkit::{
     load::{Load, Report, Running},
     wait::wait_until,
 };
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -18,11 +19,13 @@ async fn sent(running: &Running, requests: u64) {
     wait_until("enough is sent", LONG, async || running.now().sent >= requests).await.unwrap();
 }
 
-/// Requests until well after the faults, by closing clients unless `load` says otherwise.
+/// Requests until well after the faults, of which the server has done the last. A machine that stands still for a while
+/// loses none.
 async fn suffer(fault: Fault, times: u64, load: impl Fn(Load) -> Load) -> Report {
-    let address = faulty(fault, 20, times).await;
-    let running = load(Load::to(address.to_string()).sockets(0).rate(250)).start().unwrap();
+    let (address, taken) = faulty(fault, 20, times).await;
+    let running = load(Load::to(address.to_string()).sockets(0).rate(250).timeout(LONG)).start().unwrap();
     sent(&running, 200).await;
+    wait_until("all went wrong", LONG, async || taken.load(Ordering::Relaxed) >= 20 + times).await.unwrap();
     running.stop().await
 }
 
@@ -150,7 +153,7 @@ async fn nobody_listening_is_a_loss() {
 
 #[tokio::test]
 async fn too_many_outstanding_are_told_and_not_sent() {
-    let address = faulty(Fault::Silence, 0, u64::MAX).await;
+    let (address, _) = faulty(Fault::Silence, 0, u64::MAX).await;
     let load = Load::to(address.to_string()).sockets(0).rate(200).outstanding(10).timeout(Duration::from_secs(2));
     let running = load.start().unwrap();
     wait_until("it overruns", LONG, async || running.now().overrun > 5).await.unwrap();
@@ -161,7 +164,7 @@ async fn too_many_outstanding_are_told_and_not_sent() {
 
 #[tokio::test]
 async fn a_section_has_the_requests_that_were_sent_in_it() {
-    let address = faulty(Fault::Foreign5xx, 0, 50).await;
+    let (address, _) = faulty(Fault::Foreign5xx, 0, 50).await;
     let running = Load::to(address.to_string()).sockets(0).rate(400).start().unwrap();
     running.mark_gap("gap");
     sent(&running, 100).await;

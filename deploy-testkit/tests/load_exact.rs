@@ -12,6 +12,7 @@ use deploy_testkit::{
     load::{ClientKind, Load, Report},
     wait::wait_until,
 };
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -28,18 +29,17 @@ async fn app(version: &str, side: &str) -> App {
     App::start(Settings { side: Some(side.into()), ..Settings::new(version) }).await.unwrap()
 }
 
-async fn run(load: Load, requests: u64) -> Report {
-    let running = load.start().unwrap();
-    wait_until("enough is sent", LONG, async || running.now().sent >= requests).await.unwrap();
-    running.stop().await
-}
-
 /// What is reported of a proxy that goes wrong `times` times, by one kind of client.
 async fn suffer(kind: ClientKind, wrong: Wrong, times: u64) -> Report {
     let app = app("v1", "home").await;
-    let address = wrong_proxy(app.address(), wrong, 20, times).await;
+    let (address, taken) = wrong_proxy(app.address(), wrong, 20, times).await;
     let load = Load::to(address.to_string()).sockets(0).slow_percent(0.0).rate(250);
-    run(only(kind, load), 120).await
+    // A machine that stands still for a while loses nothing, but for what the five seconds are the subject of.
+    let load = if wrong == Wrong::Stalls { load } else { load.timeout(LONG) };
+    let running = only(kind, load).start().unwrap();
+    wait_until("enough is sent", LONG, async || running.now().sent >= 120).await.unwrap();
+    wait_until("all went wrong", LONG, async || taken.load(Ordering::Relaxed) >= 20 + times).await.unwrap();
+    running.stop().await
 }
 
 async fn exactly(wrong: Wrong, times: u64) {
@@ -86,7 +86,7 @@ async fn answers_are_counted_by_version_and_side() {
     let bad = Settings { error_percent: 50.0, side: Some("aside".into()), ..Settings::new("v2") };
     let (good, bad) = (app("v1", "home").await, App::start(bad).await.unwrap());
     let (address, switch) = common::forwarder(good.address()).await;
-    let load = Load::to(address.to_string()).sockets(0).keep_alive(0).closing(4).rate(200);
+    let load = Load::to(address.to_string()).sockets(0).keep_alive(0).closing(4).rate(200).timeout(LONG);
     let running = load.start().unwrap();
     wait_until("the first has answered", LONG, async || running.now().sent >= 60).await.unwrap();
     switch.send_replace(bad.address());
@@ -104,10 +104,12 @@ async fn answers_are_counted_by_version_and_side() {
 async fn calls_between_services_are_counted_apart_and_lost_when_the_called_one_is() {
     let (caller, called) = (app("v1", "home").await, app("v9", "home").await);
     let path = format!("/call?port={}", called.address().port());
-    let load = Load::to(caller.address().to_string()).sockets(0).rate(200).slow_percent(0.0).calls(path, 20.0);
+    let load =
+        Load::to(caller.address().to_string()).sockets(0).rate(200).slow_percent(0.0).timeout(LONG).calls(path, 20.0);
     let running = load.start().unwrap();
     wait_until("calls are answered", LONG, async || running.now().sent >= 100).await.unwrap();
     running.mark_gap("nobody is called");
+    wait_until("no call is under way", LONG, async || running.now().outstanding == 0).await.unwrap();
     called.stop().await.unwrap();
     let before = running.now();
     wait_until("calls are lost", LONG, async || running.now().lost >= before.lost + 10).await.unwrap();

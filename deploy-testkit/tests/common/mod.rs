@@ -41,17 +41,21 @@ pub enum Fault {
     CloseReusedLate,
 }
 
+/// How many requests a server has taken.
+pub type Taken = Arc<AtomicU64>;
+
 /// Serves HTTP/1.1 and does the fault to `times` requests, after the first `after`.
-pub async fn faulty(fault: Fault, after: u64, times: u64) -> SocketAddr {
+pub async fn faulty(fault: Fault, after: u64, times: u64) -> (SocketAddr, Taken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let seen = Arc::new(AtomicU64::new(0));
+    let taken = Taken::default();
+    let seen = taken.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(connection(stream, fault, after..after + times, seen.clone()));
+            tokio::spawn(connection(stream, fault, after..after.saturating_add(times), seen.clone()));
         }
     });
-    address
+    (address, taken)
 }
 
 async fn connection(mut stream: TcpStream, fault: Fault, faults: std::ops::Range<u64>, seen: Arc<AtomicU64>) {

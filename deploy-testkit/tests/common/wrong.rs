@@ -1,5 +1,6 @@
 //! A proxy that goes wrong in a known way, a known number of times, over HTTP/1.1 and HTTP/2.
 
+use super::Taken;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::{Request, Response, StatusCode};
@@ -9,16 +10,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use std::{
-    convert::Infallible,
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, sync::atomic::Ordering, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     time,
@@ -38,13 +30,14 @@ pub enum Wrong {
 }
 
 /// Passes requests on to `to`, but for `times` of them after the first `after`.
-pub async fn wrong_proxy(to: SocketAddr, wrong: Wrong, after: u64, times: u64) -> SocketAddr {
+pub async fn wrong_proxy(to: SocketAddr, wrong: Wrong, after: u64, times: u64) -> (SocketAddr, Taken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let seen = Arc::new(AtomicU64::new(0));
+    let taken = Taken::default();
+    let all = taken.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let seen = seen.clone();
+            let seen = all.clone();
             let service = service_fn(move |request| {
                 let nth = seen.fetch_add(1, Ordering::Relaxed);
                 answer(to, request, (after..after + times).contains(&nth).then_some(wrong))
@@ -54,7 +47,7 @@ pub async fn wrong_proxy(to: SocketAddr, wrong: Wrong, after: u64, times: u64) -
             });
         }
     });
-    address
+    (address, taken)
 }
 
 async fn answer(to: SocketAddr, request: Request<Incoming>, wrong: Option<Wrong>) -> Result<Answer, Infallible> {
