@@ -52,7 +52,7 @@ pub async fn faulty(fault: Fault, after: u64, times: u64) -> (SocketAddr, Taken)
     let seen = taken.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(connection(stream, fault, after..after.saturating_add(times), seen.clone()));
+            tokio::spawn(connection(stream, fault, after..after + times, seen.clone()));
         }
     });
     (address, taken)
