@@ -154,7 +154,7 @@ impl<I: deploy_core::Instances + 'static, K: 'static> Instances<I, K> {
     }
 
     async fn drops(&self, report: &Report) -> Held {
-        for polls in 1..=dropped::POLLS {
+        for polls in 1..=dropped::POLLS_OF_PLATFORM {
             let told = self.fresh(report).await?;
             let (slot, launch, track) = (told.slot(0).await?, told.launch_of_first(), &told.track);
             let fenced = dropped::after(polls, told.it.fence(track, TOKEN)).await.is_some();
@@ -174,7 +174,8 @@ impl<I: deploy_core::Instances + 'static, K: 'static> Instances<I, K> {
                 return Ok(());
             }
         }
-        report.left_out("drops after more polls", format!("a call took more than {} polls", dropped::POLLS));
+        report
+            .left_out("drops after more polls", format!("a call took more than {} polls", dropped::POLLS_OF_PLATFORM));
         Ok(())
     }
 }

@@ -254,7 +254,7 @@ impl<K> Work<'_, K> {
     }
 
     async fn dropped(&self, tasks: &Tasks<K>) -> Held {
-        for polls in 1..=dropped::POLLS {
+        for polls in 1..=dropped::POLLS_OF_PLATFORM {
             let run = self.run(&format!("d{polls}/1/migrate"), &(tasks.run)(self.keep), LONG);
             let dropped = async {
                 match self.runner {
@@ -271,7 +271,10 @@ impl<K> Work<'_, K> {
                 return Ok(());
             }
         }
-        self.report.left_out("drops of a task's start after more polls", format!("more than {} polls", dropped::POLLS));
+        self.report.left_out(
+            "drops of a task's start after more polls",
+            format!("more than {} polls", dropped::POLLS_OF_PLATFORM),
+        );
         Ok(())
     }
 

@@ -50,7 +50,7 @@ async fn marks<I: deploy_core::Instances, K>(told: &Told<'_, I, K>, serves: &Rea
         report.refused(late.await?, &[Kind::Fenced])?;
         report.equal(&report.done(serves(&told.keep).await)?.as_ref(), &Some(&one.revision))?;
     }
-    for polls in 1..=dropped::POLLS {
+    for polls in 1..=dropped::POLLS_OF_PLATFORM {
         let side = if polls % 2 == 0 { &one } else { &other };
         let ended = dropped::after(polls, told.it.serving(track, side, TOKEN)).await.is_some();
         report.note(format!("serving({}) dropped after {polls} polls, ended: {ended}", side.revision));
@@ -66,7 +66,7 @@ async fn marks<I: deploy_core::Instances, K>(told: &Told<'_, I, K>, serves: &Rea
 impl<I: deploy_core::Instances, K> Told<'_, I, K> {
     /// Prunes twice, the first time dropped on its way.
     async fn prune(&self, keep: &[RevisionId]) -> Held {
-        for polls in 1..=dropped::POLLS {
+        for polls in 1..=dropped::POLLS_OF_PLATFORM {
             let ended = dropped::after(polls, self.it.prune(&self.track, keep)).await.is_some();
             self.report.note(format!("prune dropped after {polls} polls, ended: {ended}"));
             if ended {
@@ -128,7 +128,7 @@ async fn removes<I: deploy_core::Instances, K>(
     report.note("of this one:");
     let first = told.first().await?;
     told.gone(&first).await?;
-    for polls in 1..=dropped::POLLS {
+    for polls in 1..=dropped::POLLS_OF_PLATFORM {
         let ended = dropped::after(polls, told.it.remove(&told.track, NEWER)).await.is_some();
         report.note(format!("remove dropped after {polls} polls, ended: {ended}"));
         if ended {
