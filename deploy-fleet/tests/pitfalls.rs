@@ -293,3 +293,45 @@ fn from_the_dark_the_first_that_is_well_serves_though_a_host_is_cut_off() {
     world.carry_out(&moves);
     assert_eq!(world.admitted("new"), 1);
 }
+
+#[test]
+fn the_last_whom_requests_may_reach_stay_until_somebody_is_ready_though_no_floor_asks_for_it() {
+    let mut world = World::serving(2, Spread::Pooled);
+    for id in world.of("old") {
+        let host = world.unit(&id).seen.slot.as_str().split('/').next().unwrap().to_owned();
+        world.hosts.get_mut(&host).unwrap().0 = false;
+    }
+    let told = Told::new(OrderKind::InPlace, 0, 2, Traffic::Pooled).limits(0, 3);
+    let moves = told.moves(&world);
+    assert_eq!((draining(&moves).len(), moves.launch.len()), (0, 1));
+    world.carry_out(&moves);
+    assert_eq!(draining(&told.moves(&world)).len(), 0, "it is not ready yet");
+    let new = world.of("new").remove(0);
+    world.fold(&new, Health::Healthy, at(0));
+    world.carry_out(&told.moves(&world));
+    assert_eq!(draining(&told.moves(&world)).len(), 2);
+}
+
+#[test]
+fn of_those_that_cannot_be_reached_so_many_go_as_may_be_away() {
+    for (away, gone) in [(0, 0), (1, 1), (2, 2), (3, 3)] {
+        let mut world = World::serving(3, Spread::Pooled);
+        world.hosts.values_mut().for_each(|(reached, _)| *reached = false);
+        let mut told = Told::new(OrderKind::InPlace, 0, 3, Traffic::Pooled).limits(0, 3);
+        told.max_unavailable = away;
+        assert_eq!(draining(&told.moves(&world)).len(), gone, "{away} may be away");
+        told.exclusive = true;
+        assert_eq!(draining(&told.moves(&world)).len(), 3, "one writer goes before the next comes");
+    }
+}
+
+#[test]
+fn who_has_no_share_is_not_kept_for_requests() {
+    let mut world = World::serving(2, split(100));
+    for _ in 0..2 {
+        let new = world.run("new", true);
+        world.fold(&new, Health::Unknown, at(0));
+    }
+    let told = Told::new(OrderKind::Shrink, 0, 2, percent(100)).limits(0, 4);
+    assert_eq!(draining(&told.moves(&world)), world.of("old").iter().map(|id| id.as_str()).collect::<Vec<_>>());
+}

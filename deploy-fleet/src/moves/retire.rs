@@ -3,7 +3,7 @@
 use super::traffic::{Wanted, need};
 use super::view::{Role, Seen, View};
 use super::{Stop, Wait};
-use deploy_core::{Health, InstanceState};
+use deploy_core::{Health, InstanceState, Traffic};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -43,6 +43,10 @@ struct Means {
     /// How many have to stay ready for the share.
     need_of: [u32; 3],
     excess: [u32; 3],
+    /// In the router's set, and not known to be bad: requests reach them, whether anybody here can or not.
+    serving: u32,
+    /// So many of these stay where nobody is known to be ready.
+    least: u32,
 }
 
 /// Who goes now: strays first, then of each side in excess the known bad, the never admitted, the newest.
@@ -131,16 +135,18 @@ impl Means {
         let ready = |role| view.standing_of(role).filter(|seen| view.is_ready(seen)).count() as u32;
         let ready_of = Role::ALL.map(ready);
         let (need_of, excess) = (Role::ALL.map(|role| need(view, role)), Role::ALL.map(|role| excess(view, role)));
-        Self { ready: ready_of.iter().sum(), ready_of, need_of, excess }
+        let serving = view.standing().filter(|seen| seen.may_serve()).count() as u32;
+        Self { ready: ready_of.iter().sum(), ready_of, need_of, excess, serving, least: least(view) }
     }
 
     /// Takes one where it is in excess and may go; nothing else is counted again.
     fn take(&mut self, view: &View<'_>, wanted: &Wanted, class: Class, seen: &Seen<'_>) -> bool {
         let of = seen.role as usize;
-        if self.excess[of] == 0 || !self.allows(view, wanted, class, of) {
+        if self.excess[of] == 0 || !self.allows(view, wanted, class, of) || !self.leaves_somebody(class, seen) {
             return false;
         }
         self.excess[of] -= 1;
+        self.serving -= u32::from(seen.may_serve());
         if class == Class::Ready {
             self.ready -= 1;
             self.ready_of[of] -= 1;
@@ -157,6 +163,23 @@ impl Means {
         let enough = self.ready >= view.order.floor + less && self.ready_of[of] >= self.need_of[of] + less;
         enough && wanted.ordered && wanted.seen
     }
+
+    /// Whether somebody is left whom requests reach.
+    fn leaves_somebody(&self, class: Class, seen: &Seen<'_>) -> bool {
+        let ready = self.ready - u32::from(class == Class::Ready);
+        !seen.may_serve() || ready > 0 || self.serving > self.least
+    }
+}
+
+/// How many of those that may serve stay while nobody is known to be ready: who cannot be reached from here may be all that
+/// serve. With shares each side that has one keeps its need.
+fn least(view: &View<'_>) -> u32 {
+    let order = view.order;
+    if order.traffic != Traffic::Pooled || order.exclusive {
+        return 0;
+    }
+    let total = order.count.min(order.sides().map(|side| side.count).sum());
+    total.saturating_sub(order.max_unavailable + order.written_off.len() as u32)
 }
 
 /// How many of a role are too many. A side that is to be gone loses those that are written off as well.

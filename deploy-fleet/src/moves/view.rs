@@ -89,6 +89,11 @@ impl<'a> Seen<'a> {
         self.member.is_some_and(|routed| routed.member.draining.is_none())
     }
 
+    /// In the router's set, and not known to be bad: requests may reach it.
+    pub(super) fn may_serve(&self) -> bool {
+        self.is_admitted() && !self.is_bad()
+    }
+
     /// Gets no new request but is still in the router's list.
     pub(super) fn draining(&self) -> Option<Timestamp> {
         self.member.and_then(|routed| routed.member.draining)
@@ -111,7 +116,7 @@ impl<'a> View<'a> {
             Seen::new(order, instance, folded, member)
         });
         let seen: Vec<_> = seen.collect();
-        let serves = |seen: &Seen<'_>| seen.is_admitted() && seen.stands && !seen.is_bad();
+        let serves = |seen: &Seen<'_>| seen.stands && seen.may_serve();
         let dark = routes.is_some() && !seen.iter().any(serves);
         let lost = dark && order.traffic_before.serves() && order.traffic.serves();
         let could_be_members = instances.iter().enumerate().filter(|_| routes.is_some());
