@@ -1,6 +1,6 @@
 //! What a platform can do, as facts of today.
 
-use crate::{Evidence, Share};
+use crate::{Evidence, Share, Traffic};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -104,6 +104,16 @@ impl Capabilities {
             scales_to_zero: false,
             prober: Prober::Engine,
             propagation: Duration::ZERO,
+        }
+    }
+
+    /// The traffic of a workload of which nothing is to be left. Where nobody can be served only once nobody is there, what
+    /// is there goes as in a rolling update.
+    pub(crate) const fn nobody(&self, routed: bool) -> Traffic {
+        match (routed, self.traffic_none) {
+            (false, _) => Traffic::NotRouted,
+            (true, true) => Traffic::None,
+            (true, false) => Traffic::Pooled,
         }
     }
 }

@@ -119,10 +119,7 @@ fn way_back(stage: &PlanStage) -> String {
             .collect::<Vec<_>>()
             .join(", then "),
         Back::Derived if stage.from.is_none() => "none of it".into(),
-        Back::Derived => step_words(
-            "all",
-            &stage.derived_back(true, !stage.stage.step.desired.traffic.is_worker()).stage.step.desired.traffic,
-        ),
+        Back::Derived => step_words("all", &stage.derived_back(None).stage.step.desired.traffic),
     }
 }
 

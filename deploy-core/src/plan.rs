@@ -1,7 +1,7 @@
 //! The waves of one deployment, as data.
 
 use crate::time::human;
-use crate::{Capabilities, Name, ReleaseId, Revision, RevisionId, Scope, Side, Stage, Timestamp, TrackRef};
+use crate::{Capabilities, Name, ReleaseId, Revision, RevisionId, Scope, Side, Stage, Timestamp, TrackRef, Traffic};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -154,6 +154,11 @@ impl Track {
     pub fn followed(&self) -> Duration {
         let drains = self.parties().filter_map(|party| party.revision.spec.as_ref()).map(|spec| spec.drain);
         self.made_from.capabilities.propagation + drains.max().unwrap_or_default()
+    }
+
+    /// The traffic of the way back of what is new: none of it is left. Nothing where there is a stable.
+    pub(crate) fn nobody_left(&self) -> Option<Traffic> {
+        self.stable.is_none().then(|| self.made_from.capabilities.nobody(self.routed))
     }
 
     /// Whether stable and candidate are the same revision, or one is absent.

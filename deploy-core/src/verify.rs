@@ -337,7 +337,7 @@ impl Checked<'_> {
             return Err(Error::invalid("pooled traffic after a split of both sides: use one of them in a plan"));
         }
         let limits = bounds(std::slice::from_ref(line), budget, count, count, 0);
-        let dark = matches!(line.traffic, Traffic::None) || !self.track.routed;
+        let dark = matches!(line.traffic, Traffic::None) || !self.track.routed || self.track.candidate.is_none();
         if !dark && limits.ceiling == 0 {
             return Err(Error::invalid("it serves requests with no instance at all: give it instances, or no traffic"));
         }

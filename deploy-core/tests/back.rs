@@ -6,12 +6,12 @@ mod support;
 
 use deploy_core::machine::{Captured, Effect, TrackSeen, order};
 use deploy_core::{
-    Ask, Count, Desired, Health, Kind, Split, Spread, Stage, Stages, Task, TaskKind, TaskOutcome, Traffic, Trouble,
-    Undo, What, Whose,
+    Ask, Capabilities, Count, Desired, Health, Kind, Request, Split, Spread, Stage, Stages, Task, TaskKind,
+    TaskOutcome, Traffic, Trouble, Undo, What, Whose,
 };
 use std::collections::BTreeSet;
 use support::desk::{Desk, all_well, begins_an_order, cut_off, folds, migrated, names, replaced, taken_back, tenth};
-use support::{at, observed, release, spec, track};
+use support::{at, observed, planned, release, side_of, spec, track};
 
 /// So many of stable and of the candidate are well, and all tasks stand like this. The names of what is noted.
 fn look(desk: &mut Desk, second: i64, [stable, candidate]: [u32; 2], outcome: &TaskOutcome) -> Vec<&'static str> {
@@ -105,11 +105,16 @@ fn way_back(mut desk: Desk) -> deploy_core::Step {
     desk.ask(Ask::Rollback, 5);
     let runs = desk.runs(3, 0, Spread::Pooled);
     let happened = desk.look(5, runs, 0);
+    leg(happened, "web")
+}
+
+/// The first step of a workload's way back that begins.
+fn leg(happened: Vec<What>, workload: &str) -> deploy_core::Step {
     let legs = happened.into_iter().find_map(|what| match what {
         What::RollbackStarted { legs, .. } => Some(legs),
         _ => None,
     });
-    legs.unwrap()[&track("web")][0].stage.step.clone()
+    legs.unwrap()[&track(workload)][0].stage.step.clone()
 }
 
 #[test]
@@ -123,6 +128,29 @@ fn the_way_back_serves_by_stable_as_the_stage_did() {
     let both = Stages::new().then(Stage::to(Desired::both(all, all).traffic(Traffic::NotRouted)));
     let worker = Desk::new_worker(both.then(Stage::to(Desired::candidate(all).traffic(Traffic::NotRouted))), 3);
     assert_eq!(way_back(worker).desired, stable(Traffic::NotRouted));
+}
+
+#[test]
+fn what_is_new_goes_without_serving_nobody_where_that_cannot_be() {
+    let mut api = support::workload("api", "v2", 1);
+    api.ports = [(support::name("http"), 9090)].into();
+    let (old, new) = (release(spec("v1", 3)), release(spec("v2", 3).workload(support::name("api"), api)));
+    for (traffic_none, traffic) in [(true, Traffic::None), (false, Traffic::Pooled)] {
+        let can = Capabilities { traffic_none, ..Capabilities::all() };
+        let (stable, candidate) = (side_of(&old, "web"), side_of(&new, "web"));
+        let web = observed(&[(&stable, 3)], Spread::Pooled);
+        let plan = planned(&new, &[&old], Stages::new().then(replaced()), &can, &[("web", web.clone())]).unwrap();
+        let request = Request::new(new.clone(), support::name("production"));
+        let mut desk = Desk::planned(request, plan, [stable, candidate]);
+        let look = |desk: &mut Desk, second, count: u32| {
+            let api = observed(&[(&side_of(&new, "api"), count)], Spread::Pooled);
+            desk.look_at_all(second, [("web", all_well(web.clone(), 0)), ("api", all_well(api, 0))]).events
+        };
+        (1..4).for_each(|second| drop(look(&mut desk, second, 0)));
+        desk.ask(Ask::Rollback, 5);
+        let back = leg(look(&mut desk, 5, 1), "api");
+        assert_eq!(back.desired, Desired::nothing().traffic(traffic));
+    }
 }
 
 #[test]

@@ -307,6 +307,23 @@ fn an_exclusive_workload_can_be_removed_and_rid_of_what_was_left() {
 }
 
 #[test]
+fn a_workload_goes_as_in_a_rolling_update_where_nobody_can_be_served_only_once_nobody_is_there() {
+    let of = |exclusive| {
+        let mut api = workload_on("api", "v1", 9090);
+        api.exclusive = Some(exclusive);
+        release(spec("v1", 3).workload(name("api"), api))
+    };
+    for (old, traffic_none, traffic) in
+        [(of(false), true, Traffic::None), (of(false), false, Traffic::Pooled), (of(true), false, Traffic::Pooled)]
+    {
+        let can = Capabilities { traffic_none, ..Capabilities::all() };
+        let runs = [("api", observed(&[(&side_of(&old, "api"), 1)], Spread::Pooled))];
+        let plan = planned(&release(spec("v2", 3)), &[&old], rolling(), &can, &runs).unwrap();
+        assert_eq!(plan.tracks[&track("api")].after[0].stage.step.desired, Desired::nothing().traffic(traffic));
+    }
+}
+
+#[test]
 fn an_exclusive_workload_has_one_writer_at_a_time() {
     let (old, new) = (release(one_writer("v1")), release(one_writer("v2")));
     let runs = [("web", observed(&[(&side_of(&old, "web"), 1)], Spread::Pooled))];

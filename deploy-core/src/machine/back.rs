@@ -145,7 +145,7 @@ impl Sight<'_> {
         let mut leg: Vec<PlanStage> = match &stage.stage.back {
             Back::Steps(steps) => steps.iter().map(|step| stage.with(step.clone())).collect(),
             Back::Derived | Back::Refused(_) => {
-                vec![stage.derived_back(self.planned.stable.is_some(), self.planned.routed)]
+                vec![stage.derived_back(self.planned.nobody_left())]
             }
         };
         self.add_undos(&mut leg);
@@ -178,17 +178,17 @@ impl PlanStage {
         Self { stage: Stage::from(step), from: self.from.clone(), to: self.to.clone() }
     }
 
-    /// All of stable, then nothing of the candidate, under the stage's budget and its deadline less the bake.
-    pub(crate) fn derived_back(&self, has_stable: bool, routed: bool) -> Self {
+    /// All of stable, then nothing of the candidate, under the stage's budget and its deadline less the bake. Without a
+    /// stable, nobody with this traffic.
+    pub(crate) fn derived_back(&self, nobody: Option<Traffic>) -> Self {
         let step = &self.stage.step;
-        let all = if has_stable { Count::ALL } else { Count::NONE };
-        let traffic = match &step.desired.traffic {
-            _ if !has_stable && routed => Traffic::None,
-            _ if !has_stable => Traffic::NotRouted,
-            traffic if traffic.is_in_place() => traffic.clone(),
-            Traffic::None => Traffic::Pooled,
-            Traffic::NotRouted => Traffic::NotRouted,
-            _ => Traffic::stable(),
+        let all = if nobody.is_none() { Count::ALL } else { Count::NONE };
+        let traffic = match (nobody, &step.desired.traffic) {
+            (Some(nobody), _) => nobody,
+            (None, traffic) if traffic.is_in_place() => traffic.clone(),
+            (None, Traffic::None) => Traffic::Pooled,
+            (None, Traffic::NotRouted) => Traffic::NotRouted,
+            (None, _) => Traffic::stable(),
         };
         let back = Step {
             name: "back".into(),

@@ -10,7 +10,7 @@ pub use known::{Known, KnownRevision};
 use crate::machine::leg_deadline;
 use crate::{
     Back, Budget, Capabilities, Desired, Error, Kind, Name, Observed, Party, Plan, PlanStage, Release, Result,
-    Revision, Scope, Side, Step, Strategies, Timestamp, Track, TrackRef, Traffic,
+    Revision, Scope, Side, Step, Strategies, Timestamp, Track, TrackRef,
 };
 use runs::{leading, made_from, standing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,7 +129,7 @@ impl Planning<'_> {
         let Some(stable) = leading(observed, &standing, None) else { return Ok(None) };
         let newest = self.known.newest(track);
         let routed = newest.is_none_or(|known| known.routed);
-        let traffic = if routed { Traffic::None } else { Traffic::NotRouted };
+        let traffic = capabilities.nobody(routed);
         let exclusive = newest.is_some_and(|known| known.exclusive);
         let step = Step::to(Desired { traffic, ..Desired::nothing() }).named("the workload goes");
         let step = step.budget(own_budget(exclusive));
