@@ -82,9 +82,9 @@ pub(super) fn look(
 const SOON: Duration = Duration::from_secs(30);
 
 /// G8: nobody is unserved in a world where nobody is ill. A platform that takes no calls cannot be told whom to serve,
-/// and a floor of 0 lets the last one be away.
+/// and a floor of 0 lets the last one be away. Who supersedes one that cannot go back takes over what it left.
 pub(crate) fn served(run: &mut Run) {
-    if !run.gentle || run.is_astray() || run.world.faults.is_deaf(run.world.now, SOON) {
+    if !run.gentle || run.left || run.is_astray() || run.world.faults.is_deaf(run.world.now, SOON) {
         return;
     }
     let now = run.world.now;
@@ -120,6 +120,7 @@ pub(crate) fn end(run: &mut Run, record: &Record, events: &[Event]) {
     }
     super::trace::end(run, record, events);
     let reason = record.reason().unwrap_or_default().to_owned();
+    run.left = record.status() == Status::Failed && reason.starts_with("superseded");
     match record.status() {
         Status::Completed => stands(run, record, true),
         Status::RolledBack => stands(run, record, false),

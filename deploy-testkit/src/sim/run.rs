@@ -40,6 +40,8 @@ pub struct Run {
     pub(super) queue: VecDeque<Deployment>,
     /// Everybody is well and reachable: nobody may be unserved.
     pub gentle: bool,
+    /// One was superseded that could not go back: what it left is the next one's to mend.
+    pub left: bool,
     /// The newest engine that was told of its token being taken, by track: it decides from then on.
     pub(super) decided: BTreeMap<TrackRef, u64>,
     /// When the newest engine began; while none lives nobody new is admitted.
@@ -78,6 +80,7 @@ impl Run {
             astray: None,
             queue: VecDeque::new(),
             gentle: true,
+            left: false,
             decided: BTreeMap::new(),
             lives_since: Timestamp::MIN,
             disturbed: false,
@@ -123,6 +126,7 @@ impl Run {
             (deployment.record.request.release.clone(), deployment.record.request.environment.clone());
         deployment.tracks = planner::tracks(&release, &environment, &self.known)?.into_iter().collect();
         self.note(&format!("deploy {} as {}", release.version(), deployment.record.id));
+        self.left = false;
         self.drive_to_the_end(&mut deployment, script)?;
         check::end(self, &deployment.record, &deployment.events);
         let status = deployment.record.status();
