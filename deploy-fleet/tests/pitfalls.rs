@@ -333,5 +333,8 @@ fn who_has_no_share_is_not_kept_for_requests() {
         world.fold(&new, Health::Unknown, at(0));
     }
     let told = Told::new(OrderKind::Shrink, 0, 2, percent(100)).limits(0, 4);
-    assert_eq!(draining(&told.moves(&world)), world.of("old").iter().map(|id| id.as_str()).collect::<Vec<_>>());
+    assert_eq!(
+        draining(&told.moves(&world)),
+        world.of("old").iter().map(deploy_core::InstanceId::as_str).collect::<Vec<_>>()
+    );
 }
