@@ -322,7 +322,21 @@ fn of_those_that_cannot_be_reached_so_many_go_as_may_be_away() {
         assert_eq!(draining(&told.moves(&world)).len(), gone, "{away} may be away");
         told.exclusive = true;
         assert_eq!(draining(&told.moves(&world)).len(), 3, "one writer goes before the next comes");
+        (told.exclusive, told.max_unavailable) = (false, 1);
+        told.written_off = [world.of("old").remove(0)].into();
+        assert_eq!(draining(&told.moves(&world)).len(), 2, "one may be away, and one is written off");
     }
+}
+
+#[test]
+fn the_last_who_is_known_to_be_ready_is_kept_though_no_floor_asks_for_it() {
+    let mut world = World::serving(3, Spread::Pooled);
+    let ready = world.of("old").remove(0);
+    let own = world.unit(&ready).seen.slot.as_str().split('/').next().unwrap().to_owned();
+    world.hosts.iter_mut().for_each(|(host, (reached, _))| *reached = *host == own);
+    let told = Told::new(OrderKind::InPlace, 0, 3, Traffic::Pooled).limits(0, 3);
+    let gone = draining(&told.moves(&world)).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(!gone.contains(&ready.to_string()), "{gone:?}");
 }
 
 #[test]
